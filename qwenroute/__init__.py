@@ -1,0 +1,1 @@
+"""Pick the right Qwen model for each request."""

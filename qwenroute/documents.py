@@ -1,0 +1,220 @@
+"""Read an operator's YAML and keep the place of every value.
+
+YAML 1.2 scalars: `no`, `on` and `off` are words, `1e3` is a number. Duplicate keys, anchors
+and tags are refused: in a file that people on call edit, each is a mistake more often than a wish.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import yaml
+
+from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.errors import DocumentError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Schema = TypeVar("Schema", bound=BaseModel)
+
+Trail = tuple[str | int, ...]
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 64
+
+_INT = re.compile(r"[-+]?[0-9]+(_[0-9]+)*\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_WORDS: Mapping[str, object] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A parsed file: plain values, and for each path into them a line and column from 1."""
+
+    name: str
+    value: object
+    places: Mapping[Trail, tuple[int, int]]
+
+    def diagnostic(self, trail: Trail, code: str, message: str, hint: str | None = None) -> Diagnostic:
+        """Return a finding at a path, or at the nearest parent that has a place."""
+        while trail and trail not in self.places:
+            trail = trail[:-1]
+        line, column = self.places.get(trail, (1, 1))
+        return Diagnostic(file=self.name, line=line, column=column, code=code, message=message, help=hint)
+
+
+def read(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        DocumentError: it cannot be read, or is not YAML that this reader takes.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _fail(str(path), 1, 1, "QR001", f"cannot read the file: {error.strerror}") from error
+    if len(raw) > MAX_BYTES:
+        raise _fail(str(path), 1, 1, "QR001", f"the file is larger than {MAX_BYTES // 1024 // 1024} MB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise _fail(str(path), line, 1, "QR001", "the file is not UTF-8 text") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Document:
+    """Parse YAML text; `name` stands for the file in messages.
+
+    Raises:
+        DocumentError: it is not YAML that this reader takes.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+        raise _fail(name, line, column, "QR002", f"not valid YAML: {error.problem or error.context}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise _fail(name, 1, 1, "QR002", f"not valid YAML: {error}") from error
+    places: dict[Trail, tuple[int, int]] = {(): (1, 1)}
+    findings: list[Diagnostic] = []
+    value = None if node is None else _build(node, (), name, places, findings, set())
+    if findings:
+        raise DocumentError(findings)
+    return Document(name=name, value=value, places=places)
+
+
+def validate(document: Document, schema: type[Schema]) -> Schema:
+    """Check a document against a pydantic schema.
+
+    Raises:
+        DocumentError: with every mistake at once, each with its place and, for an unknown key,
+            the nearest known name.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - keeps `import qwenroute` light
+
+    try:
+        return schema.model_validate(document.value)
+    except ValidationError as error:
+        findings = []
+        for problem in error.errors(include_url=False):
+            trail = tuple(problem["loc"])
+            findings.append(_explain(document, schema, trail, problem["type"], problem["msg"]))
+        raise DocumentError(sorted(findings, key=lambda d: (d.line, d.column))) from None
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that the word most likely meant, if any comes close."""
+    found = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _explain(document: Document, schema: type[BaseModel], trail: Trail, kind: str, message: str) -> Diagnostic:
+    if kind == "extra_forbidden":
+        key = str(trail[-1])
+        known = _known_keys(schema, trail[:-1], document.value)
+        close = nearest(key, known)
+        hint = f"did you mean `{close}`?" if close else f"known keys: {', '.join(sorted(known))}" if known else None
+        return document.diagnostic(trail, "QR101", f"unknown key `{key}`", hint)
+    if kind == "missing":
+        return document.diagnostic(trail[:-1], "QR102", f"`{trail[-1]}` is missing")
+    shown = ".".join(str(part) for part in trail) or "the file"
+    return document.diagnostic(trail, "QR103", f"`{shown}`: {message[:1].lower() + message[1:]}")
+
+
+def _known_keys(schema: type[BaseModel], trail: Trail, value: object) -> set[str]:
+    """Return the keys of the schema that the trail leads to, following pydantic's own locations."""
+    from pydantic import BaseModel as Model  # noqa: PLC0415
+
+    found: list[type[BaseModel]] = [schema]
+    for part in trail:
+        following: list[type[BaseModel]] = []
+        for model in found:
+            names = {f.alias or n: f.annotation for n, f in model.model_fields.items()}
+            if part in names:
+                following += _models_in(names[str(part)], Model)
+        # A key of a mapping, an index, or a union's tag leads nowhere new.
+        found = following or found
+    keys: set[str] = set()
+    for model in found:
+        keys |= {f.alias or n for n, f in model.model_fields.items()}
+    return keys
+
+
+def _models_in(annotation: object, base: type) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, base):
+        return [annotation]
+    return [m for inner in getattr(annotation, "__args__", ()) for m in _models_in(inner, base)]
+
+
+def _build(
+    node: yaml.Node,
+    trail: Trail,
+    name: str,
+    places: dict[Trail, tuple[int, int]],
+    findings: list[Diagnostic],
+    seen: set[int],
+) -> object:
+    line, column = node.start_mark.line + 1, node.start_mark.column + 1
+    places.setdefault(trail, (line, column))
+
+    def complain(code: str, message: str, hint: str | None = None) -> None:
+        findings.append(Diagnostic(file=name, line=line, column=column, code=code, message=message, help=hint))
+
+    if id(node) in seen:
+        complain("QR003", "anchors and aliases are not taken", "write the value out")
+        return None
+    if len(trail) > MAX_DEPTH:
+        complain("QR002", f"nested deeper than {MAX_DEPTH} levels")
+        return None
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        if node.style is not None:  # quoted, or a block: text
+            return node.value
+        return _scalar(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(child, (*trail, i), name, places, findings, seen) for i, child in enumerate(node.value)]
+    mapping: dict[Hashable, object] = {}
+    for key_node, child in node.value:
+        at = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        if not isinstance(key_node, yaml.ScalarNode):
+            findings.append(
+                Diagnostic(file=name, line=at[0], column=at[1], code="QR004", message="a key has to be a word")
+            )
+            continue
+        key: str = key_node.value
+        if key in mapping:
+            findings.append(
+                Diagnostic(file=name, line=at[0], column=at[1], code="QR005", message=f"key `{key}` stands twice")
+            )
+            continue
+        places[(*trail, key)] = at
+        mapping[key] = _build(child, (*trail, key), name, places, findings, seen)
+    return mapping
+
+
+def _scalar(text: str) -> object:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.match(text) and len(text) < 32:
+        return int(text)
+    if _FLOAT.match(text):
+        number = float(text)
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _fail(name: str, line: int, column: int, code: str, message: str) -> DocumentError:
+    return DocumentError([Diagnostic(file=name, line=line, column=column, code=code, message=message)])

@@ -1,0 +1,1 @@
+"""Frozen values and protocols that every room speaks; standard library only."""

@@ -1,0 +1,110 @@
+"""A choice and the plan that follows from it: data that can be printed, compared and replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qwenroute.domain.capability import Deployment, Role
+from qwenroute.domain.signals import Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A deployment that cannot serve the request, the gate that said so, and why."""
+
+    deployment: str
+    gate: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A deployment that passed every gate, and what its place was decided by."""
+
+    deployment: str
+    pool: str
+    score: float
+    quality: float
+    expected_cost_usd: float | None
+    """None where no price is known."""
+    expected_latency_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTried:
+    """One rule of the route, and the condition that did not hold (None: it matched)."""
+
+    rule: str
+    failed: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """One limit per phase of an attempt, in seconds; None means no limit."""
+
+    connect_s: float | None = 5.0
+    first_token_s: float | None = 60.0
+    between_tokens_s: float | None = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRules:
+    """How often and how patiently one deployment is tried again."""
+
+    per_step: int = 1
+    base_s: float = 0.5
+    cap_s: float = 8.0
+    retry_after_cap_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One entry of the plan: a deployment, and how it is to be asked."""
+
+    deployment: Deployment
+    pool: str
+    role: Role | None
+    thinking: bool | None = None
+    """On, off, or (None) as the model does by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The ordered intent, and what all of its attempts may take together."""
+
+    steps: tuple[Step, ...]
+    deadline_s: float
+    """Seconds from the start of the request."""
+    max_attempts: int
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: RetryRules = field(default_factory=RetryRules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The explained choice. `plan` is empty of steps where nothing passed the gates."""
+
+    route: str
+    rule: str
+    pool: str
+    objective: str
+    signals: Signals
+    rules_tried: tuple[RuleTried, ...]
+    candidates: tuple[Candidate, ...]
+    rejections: tuple[Rejection, ...]
+    plan: Plan
+    policy_hash: str
+    warnings: tuple[str, ...] = ()
+    reason: str = ""
+    """In a few words, for people."""
+
+    @property
+    def first(self) -> Step:
+        """The first choice."""
+        return self.plan.steps[0]
+
+    @property
+    def rejected(self) -> Mapping[str, str]:
+        """Deployment to `gate: reason`."""
+        return {r.deployment: f"{r.gate}: {r.reason}" for r in self.rejections}

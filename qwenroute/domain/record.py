@@ -1,0 +1,59 @@
+"""The trace of one request, frozen: everything that observes reads this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qwenroute.domain.decision import Decision
+from qwenroute.domain.failure import Failure
+from qwenroute.domain.price import Money, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call on the wire, and how it ended. Times are seconds from the start of the request."""
+
+    number: int
+    deployment: str
+    model: str
+    started_s: float
+    first_token_s: float | None = None
+    ended_s: float
+    failure: Failure | None = None
+    usage: Usage | None = None
+    cost: Money | None = None
+    """In the currency of the price; None where no price is known."""
+    notes: tuple[str, ...] = ()
+    """What was changed on the wire for this model, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Decision, attempts, usage, cost and timings of one request."""
+
+    id: str
+    decision: Decision
+    attempts: tuple[Attempt, ...]
+    latency_s: float
+    ttft_s: float | None = None
+    usage: Usage | None = None
+    """Of the attempt that answered."""
+    cost: Money | None = None
+    """Of all attempts, in the policy's currency; None where no price is known."""
+    simulated: bool = False
+
+    @property
+    def answered_by(self) -> Attempt | None:
+        """The attempt whose answer the caller has, if any."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and last.failure is None else None
+
+    @property
+    def deployment(self) -> str | None:
+        """The deployment that answered."""
+        return None if self.answered_by is None else self.answered_by.deployment
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered."""
+        return None if self.answered_by is None else self.answered_by.model

@@ -1,0 +1,108 @@
+"""Every exception that qwenroute raises.
+
+    QwenRouteError
+    ├── ConfigurationError        the operator's to mend
+    │   ├── DocumentError         a file with mistakes; `diagnostics` lists them all
+    │   └── MissingCredentials    no endpoint of the policy has a key
+    ├── InvalidRequest            the caller's to mend; nothing was sent
+    │   └── UnknownModel          neither a route, a role, a model nor a deployment
+    ├── ModelRetired              the policy says `retired: refuse`; nothing was sent
+    ├── NoDeployment              nothing can serve the request; `decision` says why
+    ├── AttemptFailed             one attempt, translated; caught inside
+    └── CallFailed                `attempts` lists what was tried, oldest first
+        ├── AllAttemptsFailed     the plan is used up
+        ├── DeadlineExceeded      time is up
+        └── StreamInterrupted     it broke after the first token; the caller has what arrived
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qwenroute.domain.decision import Decision
+    from qwenroute.domain.diagnostic import Diagnostic
+    from qwenroute.domain.failure import Failure
+    from qwenroute.domain.record import Attempt, Record
+
+
+class QwenRouteError(Exception):
+    """Base of every error raised here."""
+
+
+class ConfigurationError(QwenRouteError):
+    """The policy, an overlay or the environment has to be mended."""
+
+
+class DocumentError(ConfigurationError):
+    """A file has mistakes; `diagnostics` lists all of them with their places."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("\n".join(str(d) for d in diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+class MissingCredentials(ConfigurationError):
+    """No endpoint of the policy has a key; the message names the variables."""
+
+
+class InvalidRequest(QwenRouteError):
+    """The request cannot be sent as it is. `param` names the field."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownModel(InvalidRequest):
+    """The name is neither a route, a role, a model nor a deployment."""
+
+
+class ModelRetired(QwenRouteError):
+    """The model named outright has left the platform, and the policy refuses to replace it."""
+
+
+class NoDeployment(QwenRouteError):
+    """Nothing that the policy allows can serve the request; `decision.rejections` says why."""
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
+class AttemptFailed(QwenRouteError):
+    """One attempt failed; `failure` is its normalised cause."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.message}")
+        self.failure = failure
+
+
+class CallFailed(QwenRouteError):
+    """The call ended without an answer; `attempts` lists what was tried, `record` has the rest."""
+
+    def __init__(self, message: str, record: Record) -> None:
+        super().__init__(f"{message}: {_trail(record.attempts)}" if record.attempts else message)
+        self.record = record
+        self.attempts = record.attempts
+
+
+class AllAttemptsFailed(CallFailed):
+    """Every attempt that the plan allows failed."""
+
+
+class DeadlineExceeded(CallFailed):
+    """The deadline passed, or what is left of it is too short for another attempt."""
+
+
+class StreamInterrupted(CallFailed):
+    """The stream broke after its first token; everything received was handed on."""
+
+
+def _trail(attempts: Sequence[Attempt]) -> str:
+    return " → ".join(
+        f"`{a.deployment}` {a.failure.kind}" + (f" ({a.failure.message})" if a.failure.message else "")
+        for a in attempts
+        if a.failure is not None
+    )
