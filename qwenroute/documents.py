@@ -124,7 +124,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 def _explain(document: Document, schema: type[BaseModel], trail: Trail, kind: str, message: str) -> Diagnostic:
     if kind == "extra_forbidden":
         key = str(trail[-1])
-        known = _known_keys(schema, trail[:-1], document.value)
+        known = _known_keys(schema, trail[:-1])
         close = nearest(key, known)
         hint = f"did you mean `{close}`?" if close else f"known keys: {', '.join(sorted(known))}" if known else None
         return document.diagnostic(trail, "QR101", f"unknown key `{key}`", hint)
@@ -134,7 +134,7 @@ def _explain(document: Document, schema: type[BaseModel], trail: Trail, kind: st
     return document.diagnostic(trail, "QR103", f"`{shown}`: {message[:1].lower() + message[1:]}")
 
 
-def _known_keys(schema: type[BaseModel], trail: Trail, value: object) -> set[str]:
+def _known_keys(schema: type[BaseModel], trail: Trail) -> set[str]:
     """Return the keys of the schema that the trail leads to, following pydantic's own locations."""
     from pydantic import BaseModel as Model  # noqa: PLC0415
 

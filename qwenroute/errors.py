@@ -1,18 +1,18 @@
 """Every exception that qwenroute raises.
 
-    QwenRouteError
-    ├── ConfigurationError        the operator's to mend
-    │   ├── DocumentError         a file with mistakes; `diagnostics` lists them all
-    │   └── MissingCredentials    no endpoint of the policy has a key
-    ├── InvalidRequest            the caller's to mend; nothing was sent
-    │   └── UnknownModel          neither a route, a role, a model nor a deployment
-    ├── ModelRetired              the policy says `retired: refuse`; nothing was sent
-    ├── NoDeployment              nothing can serve the request; `decision` says why
-    ├── AttemptFailed             one attempt, translated; caught inside
-    └── CallFailed                `attempts` lists what was tried, oldest first
-        ├── AllAttemptsFailed     the plan is used up
-        ├── DeadlineExceeded      time is up
-        └── StreamInterrupted     it broke after the first token; the caller has what arrived
+QwenRouteError
+├── ConfigurationError        the operator's to mend
+│   ├── DocumentError         a file with mistakes; `diagnostics` lists them all
+│   └── MissingCredentials    no endpoint of the policy has a key
+├── InvalidRequest            the caller's to mend; nothing was sent
+│   └── UnknownModel          neither a route, a role, a model nor a deployment
+├── ModelRetired              the policy says `retired: refuse`; nothing was sent
+├── NoDeployment              nothing can serve the request; `decision` says why
+├── AttemptFailed             one attempt, translated; caught inside
+└── CallFailed                `attempts` lists what was tried, oldest first
+    ├── AllAttemptsFailed     the plan is used up
+    ├── DeadlineExceeded      time is up
+    └── StreamInterrupted     it broke after the first token; the caller has what arrived
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qwenroute.domain.capability import Deployment, Role
+from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.signals import Signals
 
 
@@ -45,7 +46,10 @@ class Timeouts:
 
     connect_s: float | None = 5.0
     first_token_s: float | None = 60.0
+    """Of a streamed answer."""
     between_tokens_s: float | None = 30.0
+    answer_s: float | None = 180.0
+    """Of an answer that comes in one piece: nothing of it can be seen before its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,9 @@ class Plan:
     max_attempts: int
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: RetryRules = field(default_factory=RetryRules)
+    fall_back_on: frozenset[FailureKind] = frozenset()
+    """Failures that end the call unless the policy names them here: refusals of the content,
+    the credential or the bill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

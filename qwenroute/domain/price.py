@@ -94,7 +94,10 @@ class Price:
         media = pictures + usage.audio_input_tokens
         plain = max(0, usage.prompt_tokens - usage.cached_tokens - media)
         total = (
-            plain * tier.input + usage.cached_tokens * cached + usage.audio_input_tokens * audio_in + pictures * picture_in
+            plain * tier.input
+            + usage.cached_tokens * cached
+            + usage.audio_input_tokens * audio_in
+            + pictures * picture_in
         )
         if usage.audio_output_tokens and tier.output_audio is not None:
             total += usage.audio_output_tokens * tier.output_audio
