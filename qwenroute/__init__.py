@@ -1,1 +1,134 @@
-"""Pick the right Qwen model for each request."""
+"""Pick the right Qwen model for each request, call it, survive its failures, and say why.
+
+    from qwenroute import Router
+
+    with Router() as router:
+        answer = router.chat.completions.create(
+            model="auto", messages=[{"role": "user", "content": "What is the derivative of x**3?"}]
+        )
+        print(answer.choices[0].message.content, answer.route.deployment)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qwenroute.client import AsyncRouter, Router
+    from qwenroute.domain.capability import Deployment, Modality, Role
+    from qwenroute.domain.decision import Decision, Plan, Step
+    from qwenroute.domain.failure import Failure, FailureKind
+    from qwenroute.domain.price import Money, Usage
+    from qwenroute.domain.record import Attempt, Record
+    from qwenroute.domain.signals import Difficulty, Signals, Task
+    from qwenroute.errors import (
+        AllAttemptsFailed,
+        CallFailed,
+        ConfigurationError,
+        DeadlineExceeded,
+        DocumentError,
+        InvalidRequest,
+        MissingCredentials,
+        ModelRetired,
+        NoDeployment,
+        QwenRouteError,
+        StreamInterrupted,
+        UnknownModel,
+    )
+    from qwenroute.policy import Policy, load_policy
+    from qwenroute.registry import Registry
+    from qwenroute.routing import explain
+    from qwenroute.streams import AsyncStream, Stream
+
+__version__ = "0.1.0"
+
+# Name to module: loaded when first used, so that `import qwenroute` costs next to nothing.
+_EXPORTS = {
+    "AllAttemptsFailed": "errors",
+    "AsyncRouter": "client",
+    "AsyncStream": "streams",
+    "Attempt": "domain.record",
+    "CallFailed": "errors",
+    "ConfigurationError": "errors",
+    "DeadlineExceeded": "errors",
+    "Decision": "domain.decision",
+    "Deployment": "domain.capability",
+    "Difficulty": "domain.signals",
+    "DocumentError": "errors",
+    "Failure": "domain.failure",
+    "FailureKind": "domain.failure",
+    "InvalidRequest": "errors",
+    "MissingCredentials": "errors",
+    "Modality": "domain.capability",
+    "ModelRetired": "errors",
+    "Money": "domain.price",
+    "NoDeployment": "errors",
+    "Plan": "domain.decision",
+    "Policy": "policy",
+    "QwenRouteError": "errors",
+    "Record": "domain.record",
+    "Registry": "registry",
+    "Role": "domain.capability",
+    "Router": "client",
+    "Signals": "domain.signals",
+    "Step": "domain.decision",
+    "Stream": "streams",
+    "StreamInterrupted": "errors",
+    "Task": "domain.signals",
+    "UnknownModel": "errors",
+    "Usage": "domain.price",
+    "explain": "routing",
+    "load_policy": "policy",
+}
+
+__all__ = [  # noqa: PLE0604 - spelled out for type checkers and readers
+    "AllAttemptsFailed",
+    "AsyncRouter",
+    "AsyncStream",
+    "Attempt",
+    "CallFailed",
+    "ConfigurationError",
+    "DeadlineExceeded",
+    "Decision",
+    "Deployment",
+    "Difficulty",
+    "DocumentError",
+    "Failure",
+    "FailureKind",
+    "InvalidRequest",
+    "MissingCredentials",
+    "Modality",
+    "ModelRetired",
+    "Money",
+    "NoDeployment",
+    "Plan",
+    "Policy",
+    "QwenRouteError",
+    "Record",
+    "Registry",
+    "Role",
+    "Router",
+    "Signals",
+    "Step",
+    "Stream",
+    "StreamInterrupted",
+    "Task",
+    "UnknownModel",
+    "Usage",
+    "__version__",
+    "explain",
+    "load_policy",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module `qwenroute` has no attribute `{name}`")
+    value: object = getattr(importlib.import_module(f"qwenroute.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -42,6 +42,10 @@ class Codec(ABC, Generic[Answer, Piece]):
         """Whether the piece has anything to show: a first token, and not only a role."""
 
     @abstractmethod
+    def shows(self, piece: Piece) -> bool:
+        """Whether a caller who did not ask for usage expects the piece."""
+
+    @abstractmethod
     def usage(self, part: Answer | Piece) -> Usage | None:
         """Return the usage that it reports."""
 

@@ -1,0 +1,523 @@
+"""Router and AsyncRouter: the only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import weakref
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
+
+from qwenroute.analysis import analyse, count_exactly, read_request
+from qwenroute.domain.decision import Decision
+from qwenroute.domain.protocols import Provider, Transport
+from qwenroute.domain.request import Kind
+from qwenroute.errors import ConfigurationError, InvalidRequest
+from qwenroute.execution import background
+from qwenroute.execution.backoff import backoff
+from qwenroute.execution.codec import Answer, Codec, Piece
+from qwenroute.execution.loop import Run
+from qwenroute.policy import Policy, load_policy
+from qwenroute.providers import AiohttpTransport, HttpxTransport, build_provider
+from qwenroute.providers.answers import ChatCompletion, ChatCompletionChunk, Completion
+from qwenroute.providers.codecs import CHAT, COMPLETION
+from qwenroute.registry import Registry
+from qwenroute.routing import Fleet, decide
+from qwenroute.streams import AsyncStream, Stream
+from qwenroute.telemetry import log
+
+if TYPE_CHECKING:
+    import httpx
+    from openai.types.chat import ChatCompletionMessageParam
+
+    Messages = Iterable[ChatCompletionMessageParam] | Iterable[Mapping[str, object]]
+
+Result = TypeVar("Result", ChatCompletion, Completion)
+
+
+class Hints(TypedDict, total=False):
+    """What `qwenroute={…}` takes. Every key is optional; see `qwenroute.domain.request.Hints`."""
+
+    task: str
+    difficulty: str
+    role: str
+    objective: str
+    quality: Literal["top"]
+    thinking: bool
+    sound: bool
+    deadline_s: float
+    max_cost_usd: float
+    tenant: str
+    tags: list[str]
+    media_seconds: float
+
+
+class AsyncRouter:
+    """Route each request to the Qwen model that fits it, and call it.
+
+    Args:
+        policy: a shipped policy's name, a path to a policy file, or a loaded `Policy`.
+        registry: the facts; `Registry.load(overlays=[…])` adds an operator's own.
+        environ: where keys and addresses are looked up; the process environment by default.
+        on: the date at which models are alive or retired; today by default.
+        http_client: an `httpx.AsyncClient` of your own (proxies, mTLS); it is used and not closed.
+
+    Raises:
+        DocumentError: the policy has mistakes.
+        MissingCredentials: no endpoint of the policy has a key.
+    """
+
+    def __init__(
+        self,
+        policy: str | Path | Policy = "default",
+        *,
+        registry: Registry | None = None,
+        environ: Mapping[str, str] | None = None,
+        on: date | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
+        self.registry = Registry.load() if registry is None else registry
+        self._environ = dict(os.environ if environ is None else environ)
+        self._on = on
+        self._http_client = http_client
+        self._backoff = backoff(self.policy.retry)
+        self._fleet: Fleet | None = None
+        self._fleet_on: date | None = None
+        self._transport: Transport | None = None
+        self._providers: dict[str, Provider] = {}
+        self._closed = False
+        self.chat = AsyncChat(self)
+        self.completions = AsyncTextCompletions(self)
+        _ = self.fleet  # what is missing is said now, not at the first call
+
+    @property
+    def fleet(self) -> Fleet:
+        """The deployments as of today; a long-lived process sees models retire."""
+        today = self._on or date.today()  # noqa: DTZ011 - retirements are announced as local dates
+        if self._fleet is None or self._fleet_on != today:
+            self._fleet = Fleet.build(self.policy, self.registry, self._environ, today)
+            self._fleet_on = today
+        return self._fleet
+
+    def route(
+        self,
+        *,
+        messages: Messages | None = None,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Decision:
+        """Decide without calling. Takes what `chat.completions.create` takes.
+
+        Raises:
+            InvalidRequest, ModelRetired, NoDeployment: as the call would.
+        """
+        request = read_request(_body(params, model=model, messages=messages, qwenroute=qwenroute))
+        return decide(request, analyse(request), self.policy, self.fleet, count_exactly=count_exactly)
+
+    async def call(
+        self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
+    ) -> Result | AsyncStream[Piece]:
+        """Route and call one request body; what `create` stands on."""
+        if self._closed:
+            raise ConfigurationError("this router is closed: make a new one")
+        request = read_request(body, kind=kind)
+        decision = decide(request, analyse(request), self.policy, self.fleet, count_exactly=count_exactly)
+        log.decided(decision)
+        run = Run(
+            id=uuid.uuid4().hex,
+            request=request,
+            decision=decision,
+            providers=self._open(),
+            codec=codec,
+            exchange=self.policy.exchange,
+            backoff=self._backoff,
+            on_attempt=log.attempt_ended,
+        )
+        if request.stream:
+            await run.open()
+            wanted = request.params.get("stream_options")
+            usage_asked = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
+            return AsyncStream(run, (lambda _: True) if usage_asked else codec.shows)
+        answer = await run.answer()
+        answer.route = run.record()
+        return answer
+
+    async def aclose(self) -> None:
+        """Close every connection that was opened here. Idempotent."""
+        self._closed = True
+        await self.disconnect()
+
+    async def disconnect(self) -> None:
+        """Drop the connections; the next call opens new ones."""
+        providers, self._providers = self._providers, {}
+        for provider in providers.values():
+            await provider.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None and self._http_client is None:
+            await transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _open(self) -> Mapping[str, Provider]:
+        endpoints = self.fleet.endpoints
+        if self._providers.keys() != endpoints.keys():
+            if self._transport is None:
+                self._transport = AiohttpTransport() if self._http_client is None else HttpxTransport(self._http_client)
+            transport = self._transport
+            self._providers = {name: build_provider(endpoint, transport) for name, endpoint in endpoints.items()}
+        return self._providers
+
+
+class AsyncChat:
+    """`router.chat`."""
+
+    def __init__(self, router: AsyncRouter) -> None:
+        self.completions = AsyncChatCompletions(router)
+
+
+class AsyncChatCompletions:
+    """`router.chat.completions`."""
+
+    def __init__(self, router: AsyncRouter) -> None:
+        self._router = router
+
+    @overload
+    async def create(
+        self,
+        *,
+        messages: Messages,
+        model: str = "auto",
+        stream: Literal[False] = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> ChatCompletion: ...
+    @overload
+    async def create(
+        self,
+        *,
+        messages: Messages,
+        stream: Literal[True],
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> AsyncStream[ChatCompletionChunk]: ...
+    @overload
+    async def create(
+        self,
+        *,
+        messages: Messages,
+        stream: bool,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]: ...
+    async def create(
+        self,
+        *,
+        messages: Messages,
+        model: str = "auto",
+        stream: bool = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> ChatCompletion | AsyncStream[ChatCompletionChunk]:
+        """Answer a chat request; the fields are those of the OpenAI API.
+
+        Args:
+            messages: the conversation.
+            model: `auto`, a route or role of the policy, a model id, or `model@endpoint`.
+            stream: whether to return the answer piece by piece.
+            qwenroute: what the application knows about the request (task, quality, deadline_s, …).
+            params: every other field of the API; `timeout` is the deadline in seconds.
+
+        Raises:
+            InvalidRequest: nothing was sent; `param` names the field.
+            NoDeployment: nothing that the policy allows can serve it; nothing was sent.
+            CallFailed: `attempts` lists what was tried.
+        """
+        body = _body(params, messages=messages, model=model, stream=stream, qwenroute=qwenroute)
+        return await self._router.call(Kind.CHAT, body, CHAT)
+
+
+class AsyncTextCompletions:
+    """`router.completions`: code between a prefix and a suffix."""
+
+    def __init__(self, router: AsyncRouter) -> None:
+        self._router = router
+
+    @overload
+    async def create(
+        self,
+        *,
+        prompt: str,
+        suffix: str | None = None,
+        model: str = "auto",
+        stream: Literal[False] = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Completion: ...
+    @overload
+    async def create(
+        self,
+        *,
+        prompt: str,
+        stream: Literal[True],
+        suffix: str | None = None,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> AsyncStream[Completion]: ...
+    @overload
+    async def create(
+        self,
+        *,
+        prompt: str,
+        stream: bool,
+        suffix: str | None = None,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Completion | AsyncStream[Completion]: ...
+    async def create(
+        self,
+        *,
+        prompt: str,
+        suffix: str | None = None,
+        model: str = "auto",
+        stream: bool = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Completion | AsyncStream[Completion]:
+        """Complete code from `prompt`, up to `suffix` where one is given; raises as chat does."""
+        body = _body(params, prompt=prompt, suffix=suffix, model=model, stream=stream, qwenroute=qwenroute)
+        return await self._router.call(Kind.COMPLETION, body, COMPLETION)
+
+
+class Router:
+    """The same for synchronous callers: the async router, on an event loop of its own thread.
+
+    Takes what `AsyncRouter` takes. Threads may share one router. Use it as a context manager,
+    or call `close`.
+    """
+
+    def __init__(
+        self,
+        policy: str | Path | Policy = "default",
+        *,
+        registry: Registry | None = None,
+        environ: Mapping[str, str] | None = None,
+        on: date | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._async = AsyncRouter(policy, registry=registry, environ=environ, on=on, http_client=http_client)
+        self._loop = _Loop(self._async)
+        self.chat = Chat(self)
+        self.completions = TextCompletions(self)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._async.policy
+
+    @property
+    def registry(self) -> Registry:
+        """The facts in force."""
+        return self._async.registry
+
+    @property
+    def fleet(self) -> Fleet:
+        """The deployments as of today."""
+        return self._async.fleet
+
+    def route(
+        self,
+        *,
+        messages: Messages | None = None,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Decision:
+        """Decide without calling. Takes what `chat.completions.create` takes.
+
+        Raises:
+            InvalidRequest, ModelRetired, NoDeployment: as the call would.
+        """
+        return self._async.route(messages=messages, model=model, qwenroute=qwenroute, **params)
+
+    def call(self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]) -> Result | Stream[Piece]:
+        """Route and call one request body; what `create` stands on."""
+        loop = self._loop.current()
+        outcome = loop.run(self._async.call(kind, body, codec))
+        return Stream(outcome, loop) if isinstance(outcome, AsyncStream) else outcome
+
+    def close(self) -> None:
+        """Close every connection that was opened here. Idempotent."""
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Chat:
+    """`router.chat`."""
+
+    def __init__(self, router: Router) -> None:
+        self.completions = ChatCompletions(router)
+
+
+class ChatCompletions:
+    """`router.chat.completions`."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    @overload
+    def create(
+        self,
+        *,
+        messages: Messages,
+        model: str = "auto",
+        stream: Literal[False] = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> ChatCompletion: ...
+    @overload
+    def create(
+        self,
+        *,
+        messages: Messages,
+        stream: Literal[True],
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Stream[ChatCompletionChunk]: ...
+    @overload
+    def create(
+        self,
+        *,
+        messages: Messages,
+        stream: bool,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+    def create(
+        self,
+        *,
+        messages: Messages,
+        model: str = "auto",
+        stream: bool = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> ChatCompletion | Stream[ChatCompletionChunk]:
+        """Answer a chat request; see `AsyncChatCompletions.create`."""
+        body = _body(params, messages=messages, model=model, stream=stream, qwenroute=qwenroute)
+        return self._router.call(Kind.CHAT, body, CHAT)
+
+
+class TextCompletions:
+    """`router.completions`: code between a prefix and a suffix."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    @overload
+    def create(
+        self,
+        *,
+        prompt: str,
+        suffix: str | None = None,
+        model: str = "auto",
+        stream: Literal[False] = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Completion: ...
+    @overload
+    def create(
+        self,
+        *,
+        prompt: str,
+        stream: Literal[True],
+        suffix: str | None = None,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Stream[Completion]: ...
+    @overload
+    def create(
+        self,
+        *,
+        prompt: str,
+        stream: bool,
+        suffix: str | None = None,
+        model: str = "auto",
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Completion | Stream[Completion]: ...
+    def create(
+        self,
+        *,
+        prompt: str,
+        suffix: str | None = None,
+        model: str = "auto",
+        stream: bool = False,
+        qwenroute: Hints | None = None,
+        **params: object,
+    ) -> Completion | Stream[Completion]:
+        """Complete code from `prompt`, up to `suffix` where one is given; raises as chat does."""
+        body = _body(params, prompt=prompt, suffix=suffix, model=model, stream=stream, qwenroute=qwenroute)
+        return self._router.call(Kind.COMPLETION, body, COMPLETION)
+
+
+class _Loop:
+    """A sync router's hold on the process's background loop."""
+
+    def __init__(self, router: AsyncRouter) -> None:
+        self._router = router
+        self._held: background.BackgroundLoop | None = None
+        self._finalizer: weakref.finalize[[AsyncRouter, background.BackgroundLoop], _Loop] | None = None
+
+    def current(self) -> background.BackgroundLoop:
+        """Return the loop of this process, started on first use and again after a fork."""
+        if self._held is None or not background.is_current(self._held):
+            self._held = background.acquire()
+            self._finalizer = weakref.finalize(self, _end, self._router, self._held)
+        return self._held
+
+    def close(self) -> None:
+        """Close the router on its loop and let go of it. Idempotent."""
+        if self._finalizer is not None:
+            self._finalizer()
+        self._router._closed = True  # noqa: SLF001 - a router that was never used has no loop to close it on
+
+
+def _end(router: AsyncRouter, loop: background.BackgroundLoop) -> None:
+    if not background.is_current(loop):
+        return
+    if not loop.is_here():  # the garbage collector may run on the loop's own thread
+        loop.run(router.aclose())
+    background.release(loop)
+
+
+def _body(params: Mapping[str, object], **known: object) -> dict[str, object]:
+    """Put a request body together, without the openai package's marks for `not given`."""
+    body = {**known, **params}
+    for name in [n for n, v in body.items() if v is None or type(v).__name__ in {"NotGiven", "Omit"}]:
+        del body[name]
+    for name in ("extra_headers", "extra_query"):
+        if name in body:
+            raise InvalidRequest(f"`{name}` is not taken: requests may go to several hosts", param=name)
+    if "timeout" in body:
+        hints = body.get("qwenroute")
+        body["qwenroute"] = {"deadline_s": body.pop("timeout"), **(hints if isinstance(hints, Mapping) else {})}
+    return body

@@ -1,0 +1,84 @@
+"""The event loop that synchronous clients share: one thread per process, there while someone needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class BackgroundLoop:
+    """An event loop on a daemon thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="qwenroute", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[object, object, Result]) -> Result:
+        """Run to the end and return the result; an interrupted caller cancels the work."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def is_here(self) -> bool:
+        """Whether the caller is on the loop's own thread, where waiting for it would never end."""
+        return threading.current_thread() is self._thread
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        if not self.is_here():
+            self._thread.join()
+            self._loop.close()
+
+
+_lock = threading.Lock()
+_shared: BackgroundLoop | None = None
+_users = 0
+
+
+def acquire() -> BackgroundLoop:
+    """Return the process's loop, starting it for its first user."""
+    global _shared, _users  # noqa: PLW0603 - one loop per process is the point
+    with _lock:
+        if _shared is None:
+            _shared = BackgroundLoop()
+        _users += 1
+        return _shared
+
+
+def release(loop: BackgroundLoop) -> None:
+    """Say that a user is done; the last one stops the loop."""
+    global _shared, _users  # noqa: PLW0603
+    with _lock:
+        if loop is not _shared:  # of a parent process, before a fork
+            return
+        _users -= 1
+        if _users > 0:
+            return
+        _shared = None
+    loop.stop()
+
+
+def is_current(loop: BackgroundLoop) -> bool:
+    """Whether the loop is this process's own: a fork leaves the parent's thread behind."""
+    return loop is _shared
+
+
+def _forget() -> None:
+    global _lock, _shared, _users  # noqa: PLW0603
+    _lock = threading.Lock()
+    _shared = None
+    _users = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,100 @@
+"""A streamed answer in the caller's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Protocol, Self, TypeVar
+
+from qwenroute.domain.record import Record
+from qwenroute.execution.background import BackgroundLoop
+
+Piece = TypeVar("Piece")
+Arriving = TypeVar("Arriving", covariant=True)
+
+
+class Source(Protocol[Arriving]):
+    """A call whose pieces are still arriving."""
+
+    async def next(self) -> Arriving | None:
+        """Return the next piece, None at the end."""
+
+    async def aclose(self) -> None:
+        """Give up the rest. Idempotent."""
+
+    def record(self) -> Record:
+        """Return the record as it stands."""
+
+
+class AsyncStream(Generic[Piece]):
+    """A streamed answer: iterate it, or leave it early with `close` or `async with`.
+
+    Raises, while it is iterated:
+        StreamInterrupted: it broke after the first token; everything received was handed on.
+    """
+
+    def __init__(self, source: Source[Piece], shows: Callable[[Piece], bool]) -> None:
+        self._source = source
+        self._shows = shows
+
+    @property
+    def route(self) -> Record:
+        """The record as it stands: the decision at once, usage and cost once the stream has ended."""
+        return self._source.record()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Piece:
+        piece = await self.next()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    async def next(self) -> Piece | None:
+        """Return the next piece, None at the end."""
+        while (piece := await self._source.next()) is not None:
+            if self._shows(piece):
+                return piece
+        return None
+
+    async def close(self) -> None:
+        """Give up the rest. Idempotent."""
+        await self._source.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Stream(Generic[Piece]):
+    """The same for synchronous callers."""
+
+    def __init__(self, stream: AsyncStream[Piece], loop: BackgroundLoop) -> None:
+        self._stream = stream
+        self._loop = loop
+
+    @property
+    def route(self) -> Record:
+        """The record as it stands: the decision at once, usage and cost once the stream has ended."""
+        return self._stream.route
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Piece:
+        piece = self._loop.run(self._stream.next())
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Give up the rest. Idempotent."""
+        self._loop.run(self._stream.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""What observers are told; nothing here changes what is answered."""

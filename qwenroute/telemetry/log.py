@@ -1,0 +1,53 @@
+"""Log events, through structlog into the standard library's logging: silent until configured.
+
+No event carries prompt or answer text.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING
+
+from qwenroute.domain.decision import Decision
+from qwenroute.domain.record import Attempt
+
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
+
+
+def attempt_ended(attempt: Attempt) -> None:
+    """Warn of an attempt that failed."""
+    if attempt.failure is None:
+        return
+    _log().warning(
+        "attempt failed",
+        attempt=attempt.number,
+        deployment=attempt.deployment,
+        failure=attempt.failure.kind.value,
+        status=attempt.failure.status,
+        code=attempt.failure.code,
+        request_id=attempt.failure.request_id,
+    )
+
+
+def decided(decision: Decision) -> None:
+    """Warn of what the caller should know about the choice, such as a retired id that was replaced."""
+    for warning in decision.warnings:
+        _log().warning(warning, route=decision.route)
+
+
+@cache
+def _log() -> BoundLogger:
+    import structlog  # noqa: PLC0415 - only where there is something to say
+
+    logger: BoundLogger = structlog.wrap_logger(
+        logging.getLogger("qwenroute"),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+    )
+    return logger

@@ -1,0 +1,190 @@
+"""The machine: what follows from what, without any I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from qwenroute.domain.capability import Deployment, Modality, Role, Speed
+from qwenroute.domain.decision import Plan, RetryRules, Step
+from qwenroute.domain.failure import Failure, FailureKind
+from qwenroute.execution.backoff import backoff
+from qwenroute.execution.machine import (
+    Call,
+    Cause,
+    Deliver,
+    Execution,
+    Failed,
+    Finished,
+    FirstToken,
+    GiveUp,
+    Relay,
+    Wait,
+    Waited,
+)
+from qwenroute.execution.verdicts import VERDICTS, FallBack, Retry
+
+
+def deployment(name: str, *, endpoint: str = "here", context: int = 1000) -> Deployment:
+    return Deployment(
+        id=f"{name}@{endpoint}",
+        model=name,
+        wire_model=name,
+        endpoint=endpoint,
+        provider="openai_compatible",
+        roles=(Role.GENERAL,),
+        licence="apache-2.0",
+        input=frozenset({Modality.TEXT}),
+        output=frozenset({Modality.TEXT}),
+        context_tokens=context,
+        speed=Speed(ttft_s=0.1, tokens_per_s=50, basis="test"),
+        quality={},
+    )
+
+
+def plan(*deployments: Deployment, **changes: object) -> Plan:
+    steps = tuple(Step(deployment=d, pool="general", role=Role.GENERAL) for d in deployments)
+    base = Plan(steps=steps, deadline_s=10, max_attempts=10, retry=RetryRules(per_step=1, base_s=0.5))
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def machine(p: Plan, *, streamed: bool = False, wait_s: float = 0.25) -> Execution:
+    return Execution(p, lambda _: wait_s, streamed=streamed)
+
+
+def failed(kind: FailureKind, **facts: object) -> Failed:
+    return Failed(Failure(kind=kind, message="", **facts))  # type: ignore[arg-type]
+
+
+A, B, C = deployment("a"), deployment("b"), deployment("c")
+
+
+def test_every_failure_kind_has_a_verdict() -> None:
+    """The table of consequences is total."""
+    assert VERDICTS.keys() == set(FailureKind)
+
+
+def test_a_first_success_is_delivered() -> None:
+    """Nothing else happens when the first attempt brings the answer."""
+    m = machine(plan(A, B))
+    assert m.start(0) == Call(1, m._plan.steps[0])
+    assert m.handle(Finished(), 1) == Deliver()
+
+
+def test_a_passing_failure_is_retried_before_the_next_step() -> None:
+    """One retry of the same deployment, then the next in the plan."""
+    p = plan(A, B)
+    m = machine(p)
+    m.start(0)
+    assert m.handle(failed(FailureKind.SERVER_ERROR), 1) == Wait(0.25)
+    assert m.handle(Waited(), 1.25) == Call(2, p.steps[0])
+    assert m.handle(failed(FailureKind.SERVER_ERROR), 2) == Call(3, p.steps[1])
+
+
+def test_a_rate_limit_moves_on_without_waiting() -> None:
+    """A limited deployment is left at once while another is there."""
+    p = plan(A, B)
+    m = machine(p)
+    m.start(0)
+    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=1), 0.1) == Call(2, p.steps[1])
+
+
+def test_a_rate_limit_without_another_step_waits_as_long_as_the_server_asks() -> None:
+    """Retry-After is a lower bound on the wait."""
+    m = machine(plan(A))
+    m.start(0)
+    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=3), 0) == Wait(3)
+
+
+@pytest.mark.parametrize("wish", [31, 9.9])
+def test_a_wait_beyond_the_cap_or_the_deadline_is_not_begun(wish: float) -> None:
+    """What cannot end in time is refused at once."""
+    m = machine(plan(A))
+    m.start(0)
+    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=wish), 0.2) == GiveUp(Cause.ALL_FAILED)
+
+
+@pytest.mark.parametrize("kind", [k for k, v in VERDICTS.items() if v.fall_back is FallBack.NEVER])
+def test_a_request_that_is_wrong_everywhere_ends_the_call(kind: FailureKind) -> None:
+    """No retry, no fallback: the caller has to change it."""
+    m = machine(plan(A, B))
+    m.start(0)
+    assert m.handle(failed(kind), 0) == GiveUp(Cause.ALL_FAILED)
+
+
+@pytest.mark.parametrize("kind", [k for k, v in VERDICTS.items() if v.fall_back is FallBack.IF_POLICY_SAYS])
+def test_refusals_fall_back_only_where_the_policy_says_so(kind: FailureKind) -> None:
+    """Content, credential and bill end the call unless they are named."""
+    elsewhere = deployment("b", endpoint="there")
+    m = machine(plan(A, elsewhere))
+    m.start(0)
+    assert m.handle(failed(kind), 0) == GiveUp(Cause.ALL_FAILED)
+    p = plan(A, elsewhere, fall_back_on=frozenset({kind}))
+    m = machine(p)
+    m.start(0)
+    assert m.handle(failed(kind), 0) == Call(2, p.steps[1])
+
+
+@pytest.mark.parametrize("kind", [FailureKind.AUTHENTICATION, FailureKind.BILLING])
+def test_a_refused_account_is_left_for_another_endpoint_only(kind: FailureKind) -> None:
+    """The same key would be refused again."""
+    p = plan(A, B, deployment("c", endpoint="there"), fall_back_on=frozenset({kind}))
+    m = machine(p)
+    m.start(0)
+    assert m.handle(failed(kind), 0) == Call(2, p.steps[2])
+
+
+def test_an_overflow_goes_to_a_larger_window_only() -> None:
+    """A window of the same size would overflow again."""
+    p = plan(A, B, deployment("c", context=2000))
+    m = machine(p)
+    m.start(0)
+    assert m.handle(failed(FailureKind.CONTEXT_OVERFLOW), 0) == Call(2, p.steps[2])
+    m = machine(plan(A, B))
+    m.start(0)
+    assert m.handle(failed(FailureKind.CONTEXT_OVERFLOW), 0) == GiveUp(Cause.ALL_FAILED)
+
+
+def test_the_allowance_of_attempts_is_one_for_the_whole_call() -> None:
+    """Retries and fallbacks draw on the same number."""
+    p = plan(A, B, C, max_attempts=2)
+    m = machine(p)
+    m.start(0)
+    m.handle(failed(FailureKind.SERVER_ERROR), 0)
+    m.handle(Waited(), 0.3)
+    assert m.handle(failed(FailureKind.SERVER_ERROR), 1) == GiveUp(Cause.ALL_FAILED)
+
+
+def test_the_deadline_ends_the_call() -> None:
+    """No attempt starts after it."""
+    m = machine(plan(A, B))
+    m.start(0)
+    assert m.handle(failed(FailureKind.TIMEOUT), 10) == GiveUp(Cause.DEADLINE)
+
+
+def test_nothing_is_rerouted_after_the_first_token_reached_the_caller() -> None:
+    """A stream that has begun is reported as broken, never silently continued elsewhere."""
+    m = machine(plan(A, B), streamed=True)
+    m.start(0)
+    assert m.handle(FirstToken(), 1) == Relay()
+    assert m.handle(failed(FailureKind.STREAM_CUT), 2) == GiveUp(Cause.INTERRUPTED)
+
+
+def test_backoff_lies_between_nothing_and_the_cap() -> None:
+    """Full jitter, doubling up to the cap."""
+    wait = backoff(RetryRules(base_s=0.5, cap_s=2))
+    assert all(0 <= wait(n) <= min(2, 0.5 * 2 ** (n - 1)) for n in range(1, 8) for _ in range(50))
+    assert any(wait(6) > 1 for _ in range(200))
+
+
+def test_retries_are_counted_per_step() -> None:
+    """The next step has retries of its own."""
+    p = plan(A, B)
+    m = machine(p)
+    m.start(0)
+    m.handle(failed(FailureKind.OVERLOADED), 0)
+    m.handle(Waited(), 0.3)
+    m.handle(failed(FailureKind.OVERLOADED), 0.4)
+    assert m.handle(failed(FailureKind.OVERLOADED), 0.5) == Wait(0.25)
+    assert VERDICTS[FailureKind.OVERLOADED].retry is Retry.FIRST
