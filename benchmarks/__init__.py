@@ -1,0 +1,1 @@
+"""What qwenroute costs, beside what others cost: `make bench`."""
