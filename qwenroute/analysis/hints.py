@@ -1,0 +1,134 @@
+"""What an application tells the router in `qwenroute={…}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from typing import TypeVar
+
+from qwenroute.domain.capability import Role
+from qwenroute.domain.request import Hints
+from qwenroute.domain.signals import Difficulty, Task
+from qwenroute.errors import InvalidRequest
+
+Word = TypeVar("Word", bound=StrEnum)
+
+NO_HINTS = Hints()
+QUALITIES = ("top",)
+_KEYS = tuple(field.name for field in fields(Hints))
+
+
+def read_hints(value: object) -> Hints:
+    """Check hints.
+
+    Raises:
+        InvalidRequest: a key is unknown, or a value is not one that the router takes.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(
+            f"`qwenroute` has to be a mapping of hints, not {named(value)}; known keys: {', '.join(_KEYS)}",
+            param="qwenroute",
+        )
+    given: dict[str, object] = {}
+    for key, item in value.items():
+        if key not in _KEYS:
+            raise InvalidRequest(f"unknown hint `{key}`; {suggest(str(key), _KEYS)}", param=f"qwenroute.{key}")
+        if item is not None:
+            given[key] = item
+    return Hints(
+        task=_word(given, "task", Task),
+        difficulty=_word(given, "difficulty", Difficulty),
+        role=_word(given, "role", Role),
+        objective=_text(given, "objective"),
+        quality=_choice(given, "quality", QUALITIES),
+        thinking=_flag(given, "thinking"),
+        sound=bool(_flag(given, "sound")),
+        deadline_s=_positive(given, "deadline_s"),
+        max_cost_usd=_positive(given, "max_cost_usd"),
+        tenant=_text(given, "tenant"),
+        tags=_tags(given),
+        media_seconds=_positive(given, "media_seconds"),
+    )
+
+
+def suggest(word: object, choices: Sequence[str]) -> str:
+    """Return the choices, with a question for the nearest of them."""
+    import difflib  # noqa: PLC0415 - only mistakes pay for it
+
+    known = ", ".join(choices[:20]) + (", …" if len(choices) > 20 else "")
+    found = difflib.get_close_matches(word[:100].lower(), choices, n=1, cutoff=0.6) if isinstance(word, str) else []
+    return f"did you mean `{found[0]}`? known: {known}" if found else f"known: {known}"
+
+
+def named(value: object) -> str:
+    """Name the kind of a value in the words of JSON."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def quoted(value: object) -> str:
+    """Show a wrong value: a short word as it is, anything else by its kind."""
+    short = len(value) <= 60 if isinstance(value, str) else isinstance(value, int | float) and -1e15 < value < 1e15
+    return f"`{value}`" if short and not isinstance(value, bool) else str(value).lower() if short else named(value)
+
+
+def _word(given: Mapping[str, object], key: str, words: type[Word]) -> Word | None:
+    value = _choice(given, key, [word.value for word in words])
+    return None if value is None else words(value)
+
+
+def _choice(given: Mapping[str, object], key: str, choices: Iterable[str]) -> str | None:
+    value = given.get(key)
+    if value is None:
+        return None
+    known = list(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    raise InvalidRequest(
+        f"unknown {key} {quoted(value)} in `qwenroute.{key}`; {suggest(value, known)}",
+        param=f"qwenroute.{key}",
+    )
+
+
+def _text(given: Mapping[str, object], key: str) -> str | None:
+    value = given.get(key)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise InvalidRequest(f"`qwenroute.{key}` has to be a name, not {quoted(value)}", param=f"qwenroute.{key}")
+
+
+def _flag(given: Mapping[str, object], key: str) -> bool | None:
+    value = given.get(key)
+    if value is None or isinstance(value, bool):
+        return value
+    raise InvalidRequest(f"`qwenroute.{key}` has to be true or false, not {quoted(value)}", param=f"qwenroute.{key}")
+
+
+def _positive(given: Mapping[str, object], key: str) -> float | None:
+    value = given.get(key)
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12:
+        return float(value)
+    raise InvalidRequest(f"`qwenroute.{key}` has to be a number above 0, not {quoted(value)}", param=f"qwenroute.{key}")
+
+
+def _tags(given: Mapping[str, object]) -> tuple[str, ...]:
+    value = given.get("tags", ())
+    if isinstance(value, list | tuple) and all(isinstance(tag, str) for tag in value):
+        return tuple(value)
+    raise InvalidRequest(f"`qwenroute.tags` has to be a list of strings, not {quoted(value)}", param="qwenroute.tags")
