@@ -136,7 +136,7 @@ class Qwenroute:
         return len([1 async for chunk in chunks if chunk.choices and chunk.choices[0].delta.content])
 
     async def close(self) -> None:
-        await self.router.close()
+        await self.router.aclose()
 
 
 PEERS: dict[str, type[Peer]] = {

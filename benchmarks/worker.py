@@ -11,11 +11,13 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
+from benchmarks.choosers import CHOOSERS, Chooser
 from benchmarks.cores import pin
 from benchmarks.peers import PEERS, Peer
 from benchmarks.prompts import messages
@@ -57,26 +59,45 @@ async def burst(peer: Peer, *, at_once: int, count: int, start: int) -> Figures:
     return {"calls_per_s": count / (time.perf_counter() - began)}
 
 
+async def choose(chooser: Chooser, *, kind: str, deployments: int, count: int, start: int) -> Figures:
+    """Choose without calling; the first choice, which builds the fleet, is not counted."""
+    asked = [messages(kind, start + n) for n in range(count)]
+    chooser.choose(asked[:1], deployments)
+    spent = chooser.choose(asked, deployments)
+    return {f"{what}_us": seconds / count * 1e6 for what, seconds in spent.items()}
+
+
 async def memory(_peer: Peer) -> Figures:
     """Say how much memory this process holds."""
     return {"rss_mb": psutil.Process().memory_info().rss / 1e6}
 
 
-DO = {"calls": calls, "streams": streams, "burst": burst, "memory": memory}
+DO: dict[str, Callable[..., Awaitable[Figures]]] = {
+    "calls": calls,
+    "streams": streams,
+    "burst": burst,
+    "memory": memory,
+    "choose": choose,
+}
 
 
 async def work(name: str, url: str) -> None:
-    """Open the peer, then do what each line of standard input asks for."""
-    peer = PEERS[name]()
-    await peer.open(url)
+    """Open the peer, or make the chooser; then do what each line of standard input asks for."""
+    subject: Peer | Chooser
+    if name in PEERS:
+        subject = peer = PEERS[name]()
+        await peer.open(url)
+    else:
+        subject = CHOOSERS[name]()
     lines = asyncio.StreamReader(limit=2**20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     _say({})
     while line := await lines.readline():
         order = json.loads(line)
-        _say(await DO[order.pop("do")](peer, **order))
-    await peer.close()
+        _say(await DO[order.pop("do")](subject, **order))
+    if name in PEERS:
+        await peer.close()
 
 
 def _say(figures: Figures) -> None:
@@ -87,7 +108,7 @@ def _say(figures: Figures) -> None:
 class Worker:
     """The parent's end of a worker."""
 
-    def __init__(self, peer: str, url: str) -> None:
+    def __init__(self, peer: str, url: str = "") -> None:
         self.peer = peer
         self.served = 0
         self._process = subprocess.Popen(
