@@ -1,0 +1,509 @@
+"""The HTTP server: DashScope's compatible mode per region, and a self-hosted server beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from qwenroute.domain.capability import Deployment, RateLimits
+from qwenroute.domain.endpoint import Served
+from qwenroute.registry import Registry
+from qwenroute.simulator.answers import Answer, Lengths, compose
+from qwenroute.simulator.call import Body, Call, read_chat, read_completion
+from qwenroute.simulator.catalogue import SELF_HOSTED, Catalogue
+from qwenroute.simulator.error_table import Refused, encode
+from qwenroute.simulator.faults import (
+    ConnectionReset,
+    Cut,
+    EmptyAnswer,
+    ErrorEvent,
+    ErrorIn200,
+    Fault,
+    FaultScript,
+    MalformedChunk,
+    SlowFirstToken,
+    Stall,
+    Status,
+    error_body,
+)
+from qwenroute.simulator.frames import Frame, stream, whole
+from qwenroute.simulator.throttle import Throttle
+
+MAX_BODY_BYTES = 64 * 2**20
+COMPLETIONS_REGION = "cn-beijing"
+"""Fill-in-the-middle is offered in Beijing only (facts: features.fim, source ms-completions)."""
+JSON_TYPE = "application/json"
+MARK = {"x-qwenroute-simulated": "1"}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One request that reached the server."""
+
+    number: int
+    """From 1, in order of arrival."""
+    method: str
+    path: str
+    region: str
+    """Of the platform, or `self_hosted`."""
+    headers: Mapping[str, str]
+    """Names in lower case; the value of `authorization` is left out."""
+    body: Mapping[str, object]
+
+    @property
+    def model(self) -> str:
+        """The id that was asked for."""
+        return str(self.body.get("model", ""))
+
+
+class Simulator:
+    """A local DashScope that behaves, and on demand misbehaves, like the real one.
+
+    ```python
+    async with Simulator(time_scale=0) as simulator:
+        client = AsyncOpenAI(base_url=simulator.dashscope_url(), api_key="sk-sim")
+    ```
+
+    The same seed and the same requests in the same order give the same bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        region: str = "intl-singapore",
+        on: date | None = None,
+        seed: int = 0,
+        time_scale: float = 1.0,
+        keys: Collection[str] | Mapping[str, Collection[str]] | None = None,
+        rate_limits: bool = True,
+        rpm: Mapping[str, int] | None = None,
+        tpm: Mapping[str, int] | None = None,
+        per_second: bool = False,
+        burst: int | None = None,
+        served: Sequence[Served] | None = None,
+        strict: bool = True,
+        answer_tokens: tuple[int, int] = (24, 72),
+        thinking_tokens: tuple[int, int] = (12, 36),
+        tokens_a_chunk: int = 4,
+        keep_requests: int = 1_000,
+        registry: Registry | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare a simulator; nothing listens yet.
+
+        Args:
+            host: where to listen.
+            port: 0 takes a free one.
+            region: of the platform that answers below `/compatible-mode/v1`; the other regions
+                answer below `/REGION/compatible-mode/v1`.
+            on: the date that decides which ids are alive; today unless given.
+            seed: what answers and their lengths follow from.
+            time_scale: 1 waits as long as the registry expects the model to take, 0 not at all.
+            keys: accepted keys, for all regions or per region; unless given, any that begins with
+                `sk-sim`. The self-hosted server takes any key or none, unless the mapping has an
+                entry `self_hosted`.
+            rate_limits: whether the limits of the registry hold.
+            rpm: requests per minute by wire id (`*`: every other), in place of the registry's.
+            tpm: tokens per minute likewise.
+            per_second: hold a sixtieth of the limits per second too, as the platform does.
+            burst: requests per second and model before `limit_burst_rate` is answered.
+            served: what the self-hosted server serves; unless given, every open-weight model.
+            strict: refuse `reasoning_content` that is sent back in the history.
+            answer_tokens: shortest and longest answer.
+            thinking_tokens: shortest and longest thinking.
+            tokens_a_chunk: how many tokens each chunk of a stream carries.
+            keep_requests: how many arrivals `requests` holds.
+            registry: the facts; the shipped ones unless given.
+            clock: what the minute of the limits is measured by.
+        """
+        if time_scale < 0:
+            raise ValueError(f"`time_scale` must not be negative, and is {time_scale}")
+        self._registry = Registry.load() if registry is None else registry
+        if region not in self._registry.regions:
+            raise ValueError(f"unknown region `{region}`; known: {', '.join(self._registry.regions)}")
+        self.region = region
+        self.on = datetime.now(UTC).date() if on is None else on
+        self.seed = seed
+        self.time_scale = time_scale
+        self._host = host
+        self._port = port
+        self._keys = keys
+        self._rate_limits = rate_limits
+        self._rpm = rpm or {}
+        self._tpm = tpm or {}
+        self._strict = strict
+        self._lengths = Lengths(answer=answer_tokens, thinking=thinking_tokens)
+        self._tokens_a_chunk = tokens_a_chunk
+        self._created = int(datetime(self.on.year, self.on.month, self.on.day, tzinfo=UTC).timestamp())
+        self._catalogue = Catalogue(self._registry, self.on, served)
+        self._throttle = Throttle(clock, per_second=per_second, burst=burst)
+        self._faults = FaultScript()
+        self._lock = threading.Lock()
+        self._arrivals: deque[Arrival] = deque(maxlen=keep_requests)
+        self._count = 0
+        self._runner: web.AppRunner | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """The server's root."""
+        if self._runner is None:
+            raise RuntimeError("the simulator is not running; use it as a context manager")
+        return f"http://{self._host}:{self._port}"
+
+    def dashscope_url(self, region: str | None = None) -> str:
+        """Return the base URL of a region, the default one unless given."""
+        if region is None:
+            return f"{self.url}/compatible-mode/v1"
+        if region not in self._registry.regions:
+            raise ValueError(f"unknown region `{region}`; known: {', '.join(self._registry.regions)}")
+        return f"{self.url}/{region}/compatible-mode/v1"
+
+    @property
+    def self_hosted_url(self) -> str:
+        """The base URL of the self-hosted server."""
+        return f"{self.url}/v1"
+
+    @property
+    def requests(self) -> list[Arrival]:
+        """What has arrived, oldest first."""
+        with self._lock:
+            return list(self._arrivals)
+
+    def clear_requests(self) -> None:
+        """Forget what has arrived."""
+        with self._lock:
+            self._arrivals.clear()
+
+    def fail(
+        self,
+        model: str,
+        fault: Fault | str,
+        *,
+        times: int | None = None,
+        after: int = 0,
+        region: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        """Make requests for a model (`*`: any) go wrong; see `FaultScript.add`."""
+        self._faults.add(model, fault, times=times, after=after, region=region, path=path)
+
+    def clear_faults(self) -> None:
+        """Let everything succeed again."""
+        self._faults.clear()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_get("/healthz", self._health)
+        self._mount(app, "/compatible-mode/v1", self.region)
+        for region in self._registry.regions:
+            self._mount(app, f"/{region}/compatible-mode/v1", region)
+        self._mount(app, "/v1", SELF_HOSTED)
+        # A client that leaves cancels its handler: a stalled answer holds nothing up.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+            await site.start()
+        except BaseException:
+            await self._runner.cleanup()
+            self._runner = None
+            raise
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def _mount(self, app: web.Application, prefix: str, region: str) -> None:
+        app.router.add_post(f"{prefix}/chat/completions", self._answering(region, read_chat_call))
+        app.router.add_post(f"{prefix}/completions", self._answering(region, read_completion_call))
+        app.router.add_get(f"{prefix}/models", self._listing(region))
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "simulated": True}, headers=MARK)
+
+    def _listing(self, region: str) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            request_id = self._arrive(request, region, {})
+            try:
+                self._authenticate(request, region)
+            except Refused as refused:
+                return self._refuse(refused, region, request_id)
+            data = [
+                {"id": name, "object": "model", "created": self._created, "owned_by": "simulated"}
+                for name in self._catalogue.ids(region)
+            ]
+            return _whole_response(encode({"object": "list", "data": data}), request_id)
+
+        return handle
+
+    def _answering(self, region: str, read: Callable[[Body, Deployment, str, bool], Call]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            body: Body = {}
+            problem: Refused | None = None
+            try:
+                body = _decode(await request.read())
+            except Refused as refused:
+                problem = refused
+            except web.HTTPRequestEntityTooLarge:
+                problem = Refused("body-too-large")
+            request_id = self._arrive(request, region, body)
+            model = str(body.get("model", ""))
+            fault = self._faults.take(model, region=region, path=request.path)
+            match fault:
+                case Status():
+                    return _whole_response(
+                        fault.body(request_id), request_id, status=fault.code, headers=fault.headers()
+                    )
+                case ConnectionReset():
+                    return _reset(request)
+                case ErrorIn200() if body.get("stream") is not True:
+                    native = error_body(fault.code, fault.message, request_id, native=fault.code)
+                    return _whole_response(native, request_id)
+            try:
+                self._authenticate(request, region)
+                if problem is not None:
+                    raise problem
+                call = self._read(body, region, request.path, read)
+            except Refused as refused:
+                return self._refuse(refused, region, request_id)
+            answers = self._compose(call, fault)
+            if call.stream:
+                response = await self._stream(request, call, answers, fault, request_id)
+            else:
+                response = await self._whole(request, call, answers, fault, request_id)
+            self._throttle.settle(region, call.model, sum(a.tokens for a in answers))
+            return response
+
+        return handle
+
+    def _arrive(self, request: web.Request, region: str, body: Body) -> str:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if "authorization" in headers:
+            headers["authorization"] = "Bearer …"
+        with self._lock:
+            self._count += 1
+            number = self._count
+            self._arrivals.append(
+                Arrival(
+                    number=number, method=request.method, path=request.path, region=region, headers=headers, body=body
+                )
+            )
+        return f"sim-{self.seed}-{number}"
+
+    def _authenticate(self, request: web.Request, region: str) -> None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        accepted = self._keys
+        if isinstance(accepted, Mapping):
+            accepted = accepted.get(region, None if region == SELF_HOSTED else ())
+        elif region == SELF_HOSTED:
+            accepted = None
+        if accepted is None and region == SELF_HOSTED:
+            return
+        known = key.startswith("sk-sim") if accepted is None else key in accepted
+        if not known or scheme.lower() != "bearer":
+            raise Refused("invalid-api-key")
+
+    def _read(self, body: Body, region: str, path: str, read: Callable[[Body, Deployment, str, bool], Call]) -> Call:
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            raise Refused("empty-model")
+        if read is read_completion_call and region not in {COMPLETIONS_REGION, SELF_HOSTED}:
+            raise Refused("not-found", f"{path} is not offered in this region")
+        deployment = self._catalogue.find(region, model)
+        call = read(body, deployment, model, self._strict)
+        self._throttle.admit(region, model, self._limits(deployment, model), call.prompt_tokens.total)
+        return call
+
+    def _limits(self, deployment: Deployment, model: str) -> RateLimits:
+        facts = deployment.rate_limits if self._rate_limits else RateLimits()
+        return RateLimits(
+            rpm=self._rpm.get(model, self._rpm.get("*", facts.rpm)),
+            tpm=self._tpm.get(model, self._tpm.get("*", facts.tpm)),
+        )
+
+    def _compose(self, call: Call, fault: Fault | None) -> list[Answer]:
+        if isinstance(fault, EmptyAnswer):
+            return [Answer()] * call.choices
+        return [compose(call, seed=self.seed, index=i, lengths=self._lengths) for i in range(call.choices)]
+
+    def _refuse(self, refused: Refused, region: str, request_id: str) -> web.Response:
+        error = refused.error
+        if region != SELF_HOSTED:
+            body = error.body(request_id, message=refused.message)
+            return _whole_response(body, request_id, status=error.status)
+        if error.status == 401:
+            return _whole_response(encode({"error": "Unauthorized"}), request_id, status=401)
+        kind = {400: "BadRequestError", 404: "NotFoundError", 429: "RateLimitError"}.get(
+            error.status, "InternalServerError"
+        )
+        inner = {"message": refused.message, "type": kind, "param": None, "code": error.status}
+        return _whole_response(encode({"error": inner}), request_id, status=error.status)
+
+    async def _whole(
+        self, request: web.Request, call: Call, answers: Sequence[Answer], fault: Fault | None, request_id: str
+    ) -> web.StreamResponse:
+        body = whole(call, answers, id_=f"chatcmpl-{request_id}", created=self._created)
+        speed = call.deployment.speed
+        await self._wait(speed.ttft_s + sum(a.tokens for a in answers) / speed.tokens_per_s)
+        match fault:
+            case SlowFirstToken():
+                await self._hold(fault.s)
+            case MalformedChunk():
+                body = body[: len(body) // 2]
+            case ErrorEvent():
+                body = error_body(fault.code, fault.message, request_id)
+            case Stall() | Cut():
+                response = _head(JSON_TYPE, request_id)
+                response.content_length = len(body)
+                await response.prepare(request)
+                await response.write(body[: len(body) // 2])
+                if isinstance(fault, Cut):
+                    return _hang_up(request, response)
+                await self._hold(fault.s)
+                await response.write(body[len(body) // 2 :])
+                await response.write_eof()
+                return response
+        return _whole_response(body, request_id)
+
+    async def _stream(
+        self, request: web.Request, call: Call, answers: Sequence[Answer], fault: Fault | None, request_id: str
+    ) -> web.StreamResponse:
+        speed = call.deployment.speed
+        if isinstance(fault, SlowFirstToken) and fault.head:
+            await self._hold(fault.s)
+        response = _head("text/event-stream", request_id)
+        await response.prepare(request)
+        if isinstance(fault, SlowFirstToken) and not fault.head:
+            await self._hold(fault.s)
+        frames = stream(
+            call,
+            answers,
+            id_=f"chatcmpl-{request_id}",
+            created=self._created,
+            tokens_a_chunk=self._tokens_a_chunk,
+        )
+        await self._wait(speed.ttft_s)
+        try:
+            if not await self._send(response, frames, fault, request_id, speed.tokens_per_s):
+                return _hang_up(request, response)
+            await response.write_eof()
+        except ConnectionError:
+            # The client has left; there is nobody to tell.
+            pass
+        return response
+
+    async def _send(
+        self,
+        response: web.StreamResponse,
+        frames: Iterable[Frame],
+        fault: Fault | None,
+        request_id: str,
+        tokens_per_s: float,
+    ) -> bool:
+        """Send the events; return False where the connection is to be dropped."""
+        if isinstance(fault, ErrorIn200):
+            native = error_body(fault.code, fault.message, request_id, native=fault.code)
+            await response.write(b"data: " + native + b"\n\n")
+            return True
+        turning = fault.after_chunks if isinstance(fault, Stall | Cut | MalformedChunk | ErrorEvent) else -1
+        for number, (frame, tokens) in enumerate(frames):
+            if number == turning:
+                match fault:
+                    case Stall():
+                        await self._hold(fault.s)
+                    case Cut():
+                        return False
+                    case MalformedChunk():
+                        await response.write(b'data: {"id":"chatcmpl-broken","choices":[{"delta":{"content":"tor\n\n')
+                    case ErrorEvent():
+                        body = error_body(fault.code, fault.message, request_id)
+                        await response.write(b"data: " + body + b"\n\n")
+                        return True
+            await response.write(frame)
+            await self._wait(tokens / tokens_per_s)
+        return turning < 0 or not isinstance(fault, Cut)
+
+    async def _wait(self, s: float) -> None:
+        if self.time_scale > 0 and s > 0:
+            await asyncio.sleep(s * self.time_scale)
+
+    async def _hold(self, s: float) -> None:
+        """Do nothing for real seconds, or until the client leaves or the server stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), s)
+
+
+def read_chat_call(body: Body, deployment: Deployment, model: str, strict: bool) -> Call:
+    """Read a chat request."""
+    return read_chat(body, deployment, model, strict=strict)
+
+
+def read_completion_call(body: Body, deployment: Deployment, model: str, _: bool) -> Call:
+    """Read a completion."""
+    return read_completion(body, deployment, model)
+
+
+def _decode(raw: bytes) -> Body:
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Refused("malformed-request", "Request body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise Refused("malformed-request", "Request body is not a JSON object.")
+    return body
+
+
+def _head(content_type: str, request_id: str) -> web.StreamResponse:
+    return web.StreamResponse(headers={**MARK, "Content-Type": content_type, "x-request-id": request_id})
+
+
+def _whole_response(
+    body: bytes, request_id: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=body,
+        status=status,
+        headers={**MARK, "Content-Type": JSON_TYPE, "x-request-id": request_id, **(headers or {})},
+    )
+
+
+def _hang_up(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Close the connection in the middle of an answer; what was written still goes out."""
+    if request.transport is not None:
+        request.transport.close()
+    response.force_close()
+    return response
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Drop the connection with a reset, before anything was answered."""
+    if request.transport is not None:
+        raw = request.transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response()
