@@ -1,12 +1,12 @@
 """Pick the right Qwen model for each request, call it, survive its failures, and say why.
 
-    from qwenroute import Router
+from qwenroute import Router
 
-    with Router() as router:
-        answer = router.chat.completions.create(
-            model="auto", messages=[{"role": "user", "content": "What is the derivative of x**3?"}]
-        )
-        print(answer.choices[0].message.content, answer.route.deployment)
+with Router() as router:
+    answer = router.chat.completions.create(
+        model="auto", messages=[{"role": "user", "content": "What is the derivative of x**3?"}]
+    )
+    print(answer.choices[0].message.content, answer.route.deployment)
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from qwenroute.domain.request import Kind
 from qwenroute.errors import ConfigurationError, InvalidRequest
 from qwenroute.execution import background
 from qwenroute.execution.backoff import backoff
-from qwenroute.execution.codec import Answer, Codec, Piece
+from qwenroute.execution.codec import Codec, Piece
 from qwenroute.execution.loop import Run
 from qwenroute.policy import Policy, load_policy
 from qwenroute.providers import AiohttpTransport, HttpxTransport, build_provider
@@ -96,7 +96,7 @@ class AsyncRouter:
     @property
     def fleet(self) -> Fleet:
         """The deployments as of today; a long-lived process sees models retire."""
-        today = self._on or date.today()  # noqa: DTZ011 - retirements are announced as local dates
+        today = self._on or date.today()
         if self._fleet is None or self._fleet_on != today:
             self._fleet = Fleet.build(self.policy, self.registry, self._environ, today)
             self._fleet_on = today

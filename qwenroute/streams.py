@@ -9,13 +9,13 @@ from qwenroute.domain.record import Record
 from qwenroute.execution.background import BackgroundLoop
 
 Piece = TypeVar("Piece")
-Arriving = TypeVar("Arriving", covariant=True)
+Arriving_co = TypeVar("Arriving_co", covariant=True)
 
 
-class Source(Protocol[Arriving]):
+class Source(Protocol[Arriving_co]):
     """A call whose pieces are still arriving."""
 
-    async def next(self) -> Arriving | None:
+    async def next(self) -> Arriving_co | None:
         """Return the next piece, None at the end."""
 
     async def aclose(self) -> None:

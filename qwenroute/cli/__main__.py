@@ -1,0 +1,5 @@
+"""`python -m qwenroute.cli`."""
+
+from qwenroute.cli import main
+
+main()

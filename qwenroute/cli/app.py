@@ -1,0 +1,46 @@
+"""The verbs, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import qwenroute
+from qwenroute.cli import exits
+from qwenroute.cli.ask import ask
+from qwenroute.cli.demo import demo
+from qwenroute.cli.models import app as models
+from qwenroute.cli.route import route
+from qwenroute.cli.simulate import simulate
+
+app = typer.Typer(
+    name="qwenroute",
+    help="Pick the right Qwen model for each request, call it, and say why.",
+    epilog=exits.TABLE,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"qwenroute {qwenroute.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(epilog=exits.TABLE)(demo)
+app.command(epilog=exits.TABLE)(ask)
+app.command(epilog=exits.TABLE)(route)
+app.add_typer(models, name="models")
+app.command(epilog=exits.TABLE)(simulate)

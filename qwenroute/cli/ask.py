@@ -1,0 +1,187 @@
+"""`qwenroute ask`: one question, routed and answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qwenroute.cli import options
+from qwenroute.cli.route import row
+from qwenroute.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from qwenroute.client import Router
+    from qwenroute.domain.record import Record
+
+MAX_FILE_BYTES = 7 * 1024 * 1024
+"""Base64 of more would pass the 10 MB that the platform takes (facts sheet, source ms-vision)."""
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question; `-` reads standard input.")],
+    image: Annotated[list[str] | None, typer.Option(help="A picture: file or address. May be repeated.")] = None,
+    audio: Annotated[str | None, typer.Option(help="A recording: file or address.")] = None,
+    video: Annotated[str | None, typer.Option(help="A film: file or address.")] = None,
+    sound: Annotated[bool, typer.Option("--sound", help="The sound of the film matters.")] = False,
+    speak: Annotated[
+        Path | None, typer.Option(metavar="OUT.wav", help="Have the answer spoken, into this file.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="A system message.")] = None,
+    model: Annotated[str, typer.Option(help="`auto`, a route or role, a model id, or model@endpoint.")] = "auto",
+    top: Annotated[bool, typer.Option("--top", help="Ask for the best model there is.")] = False,
+    policy: options.Policy = "default",
+    overlay: options.Overlay = None,
+    on: options.On = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say on stderr why this model was chosen.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Ask one question and print the answer as it arrives.
+
+    Without a key there is nothing to ask: set DASHSCOPE_API_KEY, or QWENROUTE_SELF_HOSTED_URL and
+    QWENROUTE_SELF_HOSTED_MODELS, or run `qwenroute simulate` and export what it prints.
+    """
+    from qwenroute.client import Hints, Router  # noqa: PLC0415
+    from qwenroute.routing import explain as in_words  # noqa: PLC0415
+
+    text = sys.stdin.read() if question == "-" else question
+    parts: list[dict[str, object]] = [_image(source) for source in image or ()]
+    if video is not None:
+        parts.append({"type": "video_url", "video_url": {"url": _address(video, "video")}})
+    if audio is not None:
+        parts.append(_audio(audio))
+    messages: list[dict[str, object]] = [] if system is None else [{"role": "system", "content": system}]
+    messages.append({"role": "user", "content": [*parts, {"type": "text", "text": text}] if parts else text})
+    hints: Hints = {"sound": sound}
+    if top:
+        hints["quality"] = "top"
+    with Router(policy, registry=options.registry(overlay), on=options.day(on)) as router:
+        if explain:
+            spoken = {} if speak is None else {"modalities": ["text", "audio"]}
+            decision = router.route(model=model, messages=messages, qwenroute=hints, **spoken)
+            typer.echo(in_words(decision) + "\n", err=True)
+        if as_json or speak is not None:
+            _whole(router, model, messages, hints, speak, as_json=as_json)
+        else:
+            _streamed(router, model, messages, hints)
+
+
+def _streamed(router: Router, model: str, messages: list[dict[str, object]], hints: object) -> None:
+    thinking = False
+    stream = router.chat.completions.create(
+        model=model,
+        messages=messages,
+        stream=True,
+        qwenroute=hints,  # type: ignore[arg-type]
+    )
+    with stream:
+        for chunk in stream:
+            delta = chunk.choices[0].delta if chunk.choices else None
+            if delta is None:
+                continue
+            if getattr(delta, "reasoning_content", None) and not thinking:
+                thinking = True
+                typer.echo("(thinking …)", err=True)
+            if delta.content:
+                print(delta.content, end="", flush=True)
+        print()
+        typer.echo(_summary(stream.route), err=True)
+
+
+def _whole(
+    router: Router, model: str, messages: list[dict[str, object]], hints: object, speak: Path | None, *, as_json: bool
+) -> None:
+    spoken: dict[str, object] = {} if speak is None else {"modalities": ["text", "audio"], "audio": {"format": "wav"}}
+    answer = router.chat.completions.create(model=model, messages=messages, qwenroute=hints, **spoken)  # type: ignore[call-overload]
+    message = answer.choices[0].message
+    if speak is not None:
+        if message.audio is None:
+            raise InvalidRequest("the answer has no sound")
+        speak.write_bytes(base64.b64decode(message.audio.data))
+    text = message.content or (message.audio.transcript if message.audio else "")
+    if as_json:
+        record: Record = answer.route
+        print(
+            json.dumps(
+                {
+                    "answer": text,
+                    "reasoning": getattr(message, "reasoning_content", None),
+                    "speech": None if speak is None else str(speak),
+                    **row(record.decision),
+                    "answered_by": record.deployment,
+                    "attempts": len(record.attempts),
+                    "tokens": record.usage.total_tokens if record.usage else None,
+                    "cost_usd": options.cost_usd(record),
+                    "latency_ms": round(record.latency_s * 1000, 1),
+                    "simulated": record.simulated,
+                },
+                ensure_ascii=False,
+            )
+        )
+        return
+    print(text)
+    if speak is not None:
+        typer.echo(f"speech: {speak}", err=True)
+    typer.echo(_summary(answer.route), err=True)
+
+
+def _summary(record: Record) -> str:
+    cost = "cost unknown" if record.cost is None else f"{record.cost.amount:.6f} {record.cost.currency}"
+    tokens = "tokens unknown" if record.usage is None else f"{record.usage.total_tokens} tokens"
+    attempts = "1 attempt" if len(record.attempts) == 1 else f"{len(record.attempts)} attempts"
+    note = ", simulated" if record.simulated else ""
+    why = record.decision.reason
+    return f"— {record.deployment} ({why}); {attempts}, {tokens}, {cost}, {record.latency_s:.2f} s{note}"
+
+
+def _image(source: str) -> dict[str, object]:
+    return {"type": "image_url", "image_url": {"url": _address(source, "image")}}
+
+
+def _audio(source: str) -> dict[str, object]:
+    if _is_address(source):
+        kind = Path(source.split("?", 1)[0]).suffix.lstrip(".").lower() or "wav"
+        return {"type": "input_audio", "input_audio": {"data": source, "format": kind}}
+    data = base64.b64encode(_bytes(source, "audio")).decode()
+    return {"type": "input_audio", "input_audio": {"data": data, "format": Path(source).suffix.lstrip(".").lower()}}
+
+
+def _address(source: str, kind: str) -> str:
+    """Return an address as it is, a file as a data URI."""
+    if _is_address(source):
+        return source
+    data = _bytes(source, kind)
+    mime = mimetypes.guess_type(source)[0]
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def _is_address(source: str) -> bool:
+    return source.startswith(("http://", "https://", "oss://", "data:"))
+
+
+def _bytes(source: str, kind: str) -> bytes:
+    """Read a media file.
+
+    Raises:
+        InvalidRequest: it cannot be read, is too large, or is not of the kind that it is passed as.
+    """
+    path = Path(source)
+    mime = mimetypes.guess_type(source)[0] or "application/octet-stream"
+    if not mime.startswith(f"{kind}/"):
+        raise InvalidRequest(f"`--{kind} {source}`: the file looks like {mime}, not {kind}", param=kind)
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InvalidRequest(
+                f"`--{kind} {source}`: {size / 2**20:.1f} MB is more than the {MAX_FILE_BYTES // 2**20} MB that can be "
+                f"sent inline; pass an http(s) address instead",
+                param=kind,
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"`--{kind} {source}`: cannot read the file: {error.strerror}", param=kind) from None

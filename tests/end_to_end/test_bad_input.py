@@ -1,0 +1,149 @@
+"""Bad input gives one clear error, before any call is made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwenroute import (
+    DocumentError,
+    InvalidRequest,
+    MissingCredentials,
+    NoDeployment,
+    QwenRouteError,
+    Registry,
+    Router,
+    UnknownModel,
+)
+from qwenroute.testing import SimulatorHandle, simulator
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[SimulatorHandle]:
+    """A server that must never be reached."""
+    with simulator(time_scale=0) as handle:
+        yield handle
+        assert handle.requests == []
+
+
+def picture(url: str) -> list[dict[str, Any]]:
+    """Return messages with one image."""
+    return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+
+
+BAD: dict[str, tuple[dict[str, Any], type[QwenRouteError], str]] = {
+    "empty messages": ({"messages": []}, InvalidRequest, "messages"),
+    "no messages": ({}, InvalidRequest, "messages"),
+    "unknown model": ({"model": "qwen2.5-71b-instruct", "messages": HELLO}, UnknownModel, "qwen2.5-72b-instruct"),
+    "a model of another vendor": ({"model": "gpt-4o", "messages": HELLO}, UnknownModel, "gpt-4o"),
+    "unknown role": ({"messages": HELLO, "qwenroute": {"role": "codre"}}, InvalidRequest, "coder"),
+    "unknown hint": ({"messages": HELLO, "qwenroute": {"dificulty": "hard"}}, InvalidRequest, "difficulty"),
+    "unknown objective": ({"messages": HELLO, "qwenroute": {"objective": "cheep"}}, InvalidRequest, "cheap"),
+    "12 MB data URI": (
+        {"messages": picture("data:image/png;base64," + "A" * 12_000_000)},
+        InvalidRequest,
+        r"10,485,760|10 MB",
+    ),
+    "a text file as an image": (
+        {"messages": picture("data:text/plain;base64,aGVsbG8gd29ybGQ=")},
+        InvalidRequest,
+        "text/plain",
+    ),
+    "text that claims to be an image": (
+        {"messages": picture("data:image/png;base64,aGVsbG8gd29ybGQsIGhlbGxvIHdvcmxkLCBoZWxsbw==")},
+        InvalidRequest,
+        "image",
+    ),
+    "a header that cannot go to several hosts": (
+        {"messages": HELLO, "extra_headers": {"x": "y"}},
+        InvalidRequest,
+        "extra_headers",
+    ),
+    "an impossible window": ({"messages": [{"role": "user", "content": "word " * 1_500_000}]}, NoDeployment, "token"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_request_is_refused_with_one_clear_error(platform: SimulatorHandle, name: str) -> None:
+    """The error says what is wrong; nothing is sent."""
+    body, kind, says = BAD[name]
+    with Router(environ=platform.environ()) as router:
+        create: Any = router.chat.completions.create
+        if "messages" not in body:
+            with pytest.raises(InvalidRequest, match="messages"):
+                router.route(**body)
+            return
+        with pytest.raises(kind, match=says):
+            create(**body)
+
+
+def test_no_key_names_the_variable_and_the_simulator() -> None:
+    """Nothing is simulated in silence."""
+    with pytest.raises(MissingCredentials, match=r"(?s)DASHSCOPE_API_KEY.*simulate"):
+        Router(environ={})
+
+
+def test_an_unreadable_overlay_is_named(tmp_path: Path) -> None:
+    """Missing, binary and broken overlays each give a place."""
+    with pytest.raises(DocumentError, match=r"absent\.yaml:1:1: QR001 cannot read the file"):
+        Registry.load([tmp_path / "absent.yaml"])
+    broken = tmp_path / "broken.yaml"
+    broken.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(DocumentError, match="not UTF-8"):
+        Registry.load([broken])
+    broken.write_text("models: [\n")
+    with pytest.raises(DocumentError, match=r"broken\.yaml:\d+:\d+: QR002"):
+        Registry.load([broken])
+
+
+def test_a_200_000_token_prompt_to_a_policy_with_only_math_says_why(platform: SimulatorHandle, tmp_path: Path) -> None:
+    """The refusal names the window that is too small."""
+    policy = tmp_path / "math.yaml"
+    policy.write_text(
+        """
+version: 1
+endpoints:
+  own:
+    provider: openai_compatible
+    base_url: http://127.0.0.1:9/v1
+    models: [qwen2.5-math-7b-instruct]
+routes:
+  auto:
+    - {rule: all, pool: math}
+"""
+    )
+    with (
+        Router(policy, environ={}) as router,
+        pytest.raises(NoDeployment, match=r"(?s)qwen2\.5-math-7b-instruct.*4,?096"),
+    ):
+        router.chat.completions.create(messages=[{"role": "user", "content": "word " * 200_000}])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "code"),
+    [
+        (["ask", "hello"], "DASHSCOPE_API_KEY", 2),
+        (["ask", "hello", "--image", "README.md"], "text/markdown, not image", 2),
+        (["ask", "hello", "--image", "absent.png"], "cannot read", 2),
+        (["ask", "hello", "--overlay", "absent.yaml"], "absent.yaml:1:1", 2),
+        (["ask", "hello", "--policy", "absent.yaml"], "absent.yaml", 2),
+        (["demo", "--live"], "DASHSCOPE_API_KEY", 2),
+        (["models", "show", "qwen2.5-71b-instruct"], "qwen2.5-72b-instruct", 2),
+        (["route", "absent.jsonl"], "absent.jsonl", 2),
+    ],
+)
+def test_the_command_line_refuses_with_one_message_and_an_exit_code(arguments: list[str], says: str, code: int) -> None:
+    """No traceback, whatever is wrong."""
+    done = subprocess.run(
+        [sys.executable, "-m", "qwenroute.cli", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,175 @@
+"""The two routers: what they open they close, whoever shares or leaves them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import openai
+import pytest
+import respx
+
+from qwenroute import AsyncRouter, ConfigurationError, Router, StreamInterrupted
+from qwenroute.testing import SimulatorHandle, simulator
+
+HELLO = [{"role": "user", "content": "Hello"}]
+BASE = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[SimulatorHandle]:
+    """One server for the file."""
+    with simulator(time_scale=0, rate_limits=False) as handle:
+        yield handle
+
+
+def loop_threads() -> list[threading.Thread]:
+    """Return the background loops of this process."""
+    return [t for t in threading.enumerate() if t.name == "qwenroute"]
+
+
+def test_answers_are_of_the_openai_types(platform: SimulatorHandle) -> None:
+    """An application changes the import and keeps its code."""
+    with Router(environ=platform.environ()) as router:
+        answer = router.chat.completions.create(model="auto", messages=HELLO)
+        assert isinstance(answer, openai.types.chat.ChatCompletion)
+        assert "route" not in answer.model_dump()
+        with router.chat.completions.create(messages=HELLO, stream=True) as stream:
+            assert all(isinstance(chunk, openai.types.chat.ChatCompletionChunk) for chunk in stream)
+            assert stream.route.usage is not None
+
+
+def test_the_usage_chunk_is_shown_only_to_those_who_asked(platform: SimulatorHandle) -> None:
+    """It is always requested upstream, so that the cost can be settled."""
+    with Router(environ=platform.environ()) as router:
+        plain = list(router.chat.completions.create(messages=HELLO, stream=True))
+        asked = list(
+            router.chat.completions.create(messages=HELLO, stream=True, stream_options={"include_usage": True})
+        )
+    assert all(chunk.choices for chunk in plain)
+    assert asked[-1].usage is not None
+    assert platform.requests[-2].body["stream_options"] == {"include_usage": True}
+
+
+def test_the_last_sync_router_stops_the_background_loop(platform: SimulatorHandle) -> None:
+    """Routers share one thread, and leave none behind."""
+    with Router(environ=platform.environ()) as one, Router(environ=platform.environ()) as two:
+        one.chat.completions.create(messages=HELLO)
+        two.chat.completions.create(messages=HELLO)
+        assert len(loop_threads()) == 1
+    assert loop_threads() == []
+
+
+def test_threads_share_a_router(platform: SimulatorHandle) -> None:
+    """Each gets the answer to its own question."""
+    with Router(environ=platform.environ()) as router, ThreadPoolExecutor(8) as pool:
+
+        def ask(number: int) -> tuple[str, str]:
+            prompt = f"question number {number}"
+            stream = router.chat.completions.create(messages=[{"role": "user", "content": prompt}], stream=True)
+            first = "".join(c.choices[0].delta.content or "" for c in stream)
+            again = router.chat.completions.create(messages=[{"role": "user", "content": prompt}])
+            return first, again.choices[0].message.content or ""
+
+        answers = list(pool.map(ask, range(24)))
+    assert all(a == b for a, b in answers)
+    assert len({a for a, _ in answers}) == 24
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_closed_router_says_so(platform: SimulatorHandle, used: bool) -> None:
+    """Used or not, closing is final and can be repeated."""
+    router = Router(environ=platform.environ())
+    if used:
+        router.chat.completions.create(messages=HELLO)
+    router.close()
+    router.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        router.chat.completions.create(messages=HELLO)
+    assert loop_threads() == []
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_router_works_on_in_a_forked_child(platform: SimulatorHandle) -> None:
+    """The child has no thread of its parent's, and starts its own."""
+    with Router(environ=platform.environ()) as router:
+        router.chat.completions.create(messages=HELLO)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                answer = router.chat.completions.create(messages=HELLO)
+                code = 0 if answer.route.deployment else 1
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        router.chat.completions.create(messages=HELLO)
+
+
+async def test_leaving_a_stream_early_keeps_the_router_usable(platform: SimulatorHandle) -> None:
+    """The connection is given up, the next call opens another."""
+    async with AsyncRouter(environ=platform.environ()) as router:
+        async with await router.chat.completions.create(messages=HELLO, stream=True) as stream:
+            await anext(stream)
+        assert [c async for c in stream] == []
+        assert stream.route.attempts[-1].failure is None
+        answer = await router.chat.completions.create(messages=HELLO)
+    assert answer.choices[0].message.content
+
+
+async def test_a_broken_stream_is_told_with_everything_that_arrived(platform: SimulatorHandle) -> None:
+    """After the first token nothing is rerouted."""
+    from qwenroute.simulator import Cut
+
+    platform.fail("*", Cut(after_chunks=3), times=1)
+    received = []
+    async with AsyncRouter(environ=platform.environ()) as router:
+        stream = await router.chat.completions.create(messages=HELLO, stream=True)
+        with pytest.raises(StreamInterrupted) as caught:
+            async for chunk in stream:
+                received.append(chunk)
+    platform.clear_faults()
+    assert received
+    assert len(caught.value.attempts) == 1
+
+
+async def test_an_applications_own_httpx_client_is_used_and_left_open() -> None:
+    """Proxies, mTLS and respx keep working; so does the client after us."""
+    body = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "qwen-flash",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
+    }
+    async with httpx.AsyncClient() as client:
+        with respx.mock(base_url=BASE) as mocked:
+            call = mocked.post("/chat/completions").respond(json=body)
+            async with AsyncRouter(environ={"DASHSCOPE_API_KEY": "sk-test"}, http_client=client) as router:
+                answer = await router.chat.completions.create(messages=HELLO)
+        assert answer.choices[0].message.content == "hi"
+        assert call.calls[0].request.headers["authorization"] == "Bearer sk-test"
+        assert not client.is_closed
+
+
+async def test_a_cancelled_call_leaves_nothing_behind(platform: SimulatorHandle) -> None:
+    """Cancelling the caller's task ends the work upstream."""
+    from qwenroute.simulator import SlowFirstToken
+
+    platform.fail("*", SlowFirstToken(s=30), times=1)
+    before = len(platform.requests)
+    async with AsyncRouter(environ=platform.environ()) as router:
+        task = asyncio.create_task(router.chat.completions.create(messages=HELLO))
+        async with asyncio.timeout(5):
+            while len(platform.requests) == before:
+                await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    platform.clear_faults()
+    assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
