@@ -110,8 +110,11 @@ def validate(document: Document, schema: type[Schema]) -> Schema:
     except ValidationError as error:
         findings = []
         for problem in error.errors(include_url=False):
-            trail = tuple(problem["loc"])
-            findings.append(_explain(document, schema, trail, problem["type"], problem["msg"]))
+            trail = _walked(document.value, tuple(problem["loc"]), problem["type"])
+            if problem["type"] in {"enum", "literal_error"}:
+                findings.append(_unknown_value(document, trail, problem["input"], problem["ctx"]["expected"]))
+            else:
+                findings.append(_explain(document, schema, trail, problem["type"], problem["msg"]))
         raise DocumentError(sorted(findings, key=lambda d: (d.line, d.column))) from None
 
 
@@ -119,6 +122,28 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Return the choice that the word most likely meant, if any comes close."""
     found = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def _walked(value: object, trail: Trail, kind: str) -> Trail:
+    """Return a location of pydantic's without what is not in the file: union tags, the index of a lone item."""
+    found: list[str | int] = []
+    for index, part in enumerate(trail):
+        inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if inside or (isinstance(value, Mapping) and part in value):
+            value = value[part]  # type: ignore[index]  # one of the two, as just seen
+        elif kind != "missing" or index < len(trail) - 1:
+            continue
+        found.append(part)
+    return tuple(found)
+
+
+def _unknown_value(document: Document, trail: Trail, value: object, expected: str) -> Diagnostic:
+    choices = re.findall(r"'([^']*)'", expected)
+    close = nearest(value, choices) if isinstance(value, str) else None
+    hint = f"did you mean `{close}`?" if close else f"one of: {', '.join(choices) or expected}"
+    shown = ".".join(str(part) for part in trail)
+    said = f"`{value}`" if isinstance(value, str | int | float) else "this"
+    return document.diagnostic(trail, "QR104", f"`{shown}` cannot be {said}", hint)
 
 
 def _explain(document: Document, schema: type[BaseModel], trail: Trail, kind: str, message: str) -> Diagnostic:
@@ -153,7 +178,7 @@ def _known_keys(schema: type[BaseModel], trail: Trail) -> set[str]:
     return keys
 
 
-def _models_in(annotation: object, base: type) -> list[type[BaseModel]]:
+def _models_in(annotation: object, base: type[BaseModel]) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, base):
         return [annotation]
     return [m for inner in getattr(annotation, "__args__", ()) for m in _models_in(inner, base)]

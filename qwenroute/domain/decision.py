@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qwenroute.domain.capability import Deployment, Role
@@ -98,8 +98,9 @@ class Decision:
     objective: str
     signals: Signals
     rules_tried: tuple[RuleTried, ...]
-    candidates: tuple[Candidate, ...]
-    rejections: tuple[Rejection, ...]
+    candidates: Sequence[Candidate]
+    """Best first. A sequence that may be worked out when it is looked at; equal to its tuple."""
+    rejections: Sequence[Rejection]
     plan: Plan
     policy_hash: str
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,166 @@
+"""A policy, checked and compiled: frozen data that routing reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from qwenroute.domain.capability import Role
+from qwenroute.domain.decision import RetryRules, RuleTried, Timeouts
+from qwenroute.domain.endpoint import Endpoint
+from qwenroute.domain.failure import FailureKind
+from qwenroute.domain.price import Exchange
+from qwenroute.domain.request import Hints
+from qwenroute.domain.signals import Signals
+from qwenroute.errors import MissingCredentials
+from qwenroute.policy.condition import Condition
+from qwenroute.policy.endpoints import EndpointTemplate
+
+if TYPE_CHECKING:
+    from qwenroute.registry import Registry
+
+
+class Retired(StrEnum):
+    """What to do with a request that names a model which has left its platform."""
+
+    REPLACE = "replace"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Objective:
+    """What to prefer among deployments that can serve a request.
+
+    `cost` and `latency` say how much quality (in 0..1) one would give up to pay, or to wait, a
+    tenth.
+    """
+
+    name: str
+    quality: float
+    cost: float
+    latency: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pool:
+    """A named set of deployments: those of its roles and models, on its endpoints and providers."""
+
+    name: str
+    roles: tuple[Role, ...] = ()
+    models: tuple[str, ...] = ()
+    """Registry ids, or `model@endpoint`."""
+    endpoints: frozenset[str] | None = None
+    providers: frozenset[str] | None = None
+
+    @property
+    def role(self) -> Role | None:
+        """What its deployments are asked for, where that is one thing."""
+        return self.roles[0] if len(self.roles) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rule:
+    """A name, conditions that all have to hold, and where the request goes then."""
+
+    name: str
+    conditions: tuple[Condition, ...]
+    pool: str
+    fallback: tuple[str, ...]
+    objective: Objective
+    matched: RuleTried = field(init=False, repr=False)
+    failed: tuple[RuleTried, ...] = field(init=False, repr=False)
+    """What to report, for each condition, where it does not hold."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matched", RuleTried(rule=self.name, failed=None))
+        failed = tuple(RuleTried(rule=self.name, failed=str(c)) for c in self.conditions)
+        object.__setattr__(self, "failed", failed)
+
+    def check(self, signals: Signals, hints: Hints) -> RuleTried:
+        """Return the first condition that does not hold, or that the rule matched."""
+        for index, condition in enumerate(self.conditions):
+            if not condition.holds(signals, hints):
+                return self.failed[index]
+        return self.matched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Route:
+    """A name that callers ask for, and its rules in order. The last rule has no conditions."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+    def match(self, signals: Signals, hints: Hints) -> tuple[Rule, tuple[RuleTried, ...]]:
+        """Return the first rule that holds, and what was tried up to it."""
+        tried: list[RuleTried] = []
+        for rule in self.rules:
+            outcome = rule.check(signals, hints)
+            tried.append(outcome)
+            if outcome is rule.matched:
+                return rule, tuple(tried)
+        raise AssertionError("a route's last rule has no conditions; the loader sees to it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What every request has to stay within. None allows all."""
+
+    deadline_s: float = 120.0
+    max_attempts: int = 5
+    max_cost_usd: float | None = None
+    regions: frozenset[str] | None = None
+    licences: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Policy:
+    """Everything that operators decide, from one file. `hash` names its content."""
+
+    name: str
+    hash: str
+    endpoints: tuple[EndpointTemplate, ...]
+    objectives: Mapping[str, Objective]
+    pools: Mapping[str, Pool]
+    """The file's own, and one of its own name for each role."""
+    routes: Mapping[str, Route]
+    exchange: Exchange
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retries: RetryRules = field(default_factory=RetryRules)
+    fall_back_on: frozenset[FailureKind] = frozenset()
+    retired: Retired = Retired.REPLACE
+    objective: Objective
+    """Where neither a rule nor the caller says."""
+
+    def usd_per(self, currency: str) -> float | None:
+        """Return what one unit of a currency costs in USD, or None where the rates do not say."""
+        report = self.exchange.report
+        into = 1.0 if currency == report else self.exchange.rates.get(currency)
+        dollar = 1.0 if report == "USD" else self.exchange.rates.get("USD")
+        return None if into is None or dollar is None else into / dollar
+
+    def endpoints_for(self, environ: Mapping[str, str], registry: Registry) -> tuple[Endpoint, ...]:
+        """Return the endpoints that the environment holds everything for.
+
+        Raises:
+            MissingCredentials: none is left.
+            ConfigurationError: a variable has a value that cannot be right.
+        """
+        found: list[Endpoint] = []
+        lacking: list[str] = []
+        for template in self.endpoints:
+            missing = template.missing(environ)
+            if missing:
+                lacking.append(f"  {template.name}: set {' and '.join(missing)}")
+            else:
+                found.append(template.fill(environ, registry))
+        if not found:
+            raise MissingCredentials(
+                f"no endpoint of the policy `{self.name}` has what it needs; set one of\n"
+                + "\n".join(lacking)
+                + "\n`qwenroute simulate` is a local server that needs no key, and `make demo` shows it at work"
+            )
+        return tuple(found)

@@ -1,0 +1,207 @@
+"""The shape of a policy file. Unknown keys are refused; names are checked against each other later."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, StringConstraints, Tag
+
+from qwenroute.domain.capability import Modality, Role
+from qwenroute.domain.failure import FailureKind
+from qwenroute.domain.signals import Difficulty, Task
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Switch = Annotated[bool, Strict()]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Words = Annotated[list[Word], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class FromVariable(_Strict):
+    """A value from the environment."""
+
+    env: Word
+    default: Word | None = None
+    optional: Switch = False
+
+
+class FromFile(_Strict):
+    """A secret from a file of its own."""
+
+    file: Word
+
+
+def _is_mapping(value: object) -> str:
+    return "variable" if isinstance(value, dict) else "text"
+
+
+def _is_file(value: object) -> str:
+    return "file" if isinstance(value, dict) and "file" in value else "variable"
+
+
+Value = Annotated[Annotated[FromVariable, Tag("variable")] | Annotated[Word, Tag("text")], Discriminator(_is_mapping)]
+Secret = Annotated[Annotated[FromVariable, Tag("variable")] | Annotated[FromFile, Tag("file")], Discriminator(_is_file)]
+
+
+class ServedPrice(_Strict):
+    """A price per 1,000,000 tokens."""
+
+    currency: Currency
+    input: Number = Field(ge=0)
+    output: Number = Field(ge=0)
+
+
+class ServedModel(_Strict):
+    """A model that an endpoint serves, with what is particular there."""
+
+    model: Word
+    served_as: Word | None = None
+    context_tokens: Whole | None = Field(default=None, gt=0)
+    price: ServedPrice | None = None
+
+
+def _kind_of_served(value: object) -> str:
+    return "details" if isinstance(value, dict) else "id"
+
+
+def _kind_of_models(value: object) -> str:
+    return "variable" if isinstance(value, dict) else "list"
+
+
+Served = Annotated[Annotated[ServedModel, Tag("details")] | Annotated[Word, Tag("id")], Discriminator(_kind_of_served)]
+Models = Annotated[
+    Annotated[FromVariable, Tag("variable")] | Annotated[list[Served], Field(min_length=1), Tag("list")],
+    Discriminator(_kind_of_models),
+]
+
+
+class Endpoint(_Strict):
+    """Where models are served."""
+
+    provider: Literal["dashscope", "openai_compatible", "litellm"]
+    region: Value | None = None
+    workspace: Value | None = None
+    base_url: Value | None = None
+    api_key: Secret | None = None
+    models: Models | None = None
+
+
+class Pool(_Strict):
+    """A named set of deployments."""
+
+    roles: Annotated[list[Role], BeforeValidator(_listed)] = Field(default_factory=list)
+    models: Annotated[list[Word], BeforeValidator(_listed)] = Field(default_factory=list)
+    endpoints: Words | None = None
+    providers: (
+        Annotated[list[Literal["dashscope", "openai_compatible", "litellm"]], BeforeValidator(_listed)] | None
+    ) = None
+
+
+class Objective(_Strict):
+    """How much each thing weighs."""
+
+    quality: Number = Field(default=1.0, ge=0)
+    cost: Number = Field(default=0.0, ge=0)
+    latency: Number = Field(default=0.0, ge=0)
+
+
+class PromptTokens(_Strict):
+    """Bounds on the size of the prompt, inclusive."""
+
+    at_least: Whole | None = Field(default=None, ge=0)
+    at_most: Whole | None = Field(default=None, ge=0)
+
+
+class When(_Strict):
+    """Conditions, all of which have to hold."""
+
+    task: Annotated[list[Task], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    difficulty: Annotated[list[Difficulty], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    input: Annotated[list[Modality], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    output: Annotated[list[Modality], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    language: Words | None = None
+    response_format: (
+        Annotated[list[Literal["text", "json_object", "json_schema"]], BeforeValidator(_listed), Field(min_length=1)]
+        | None
+    ) = None
+    quality: Annotated[list[Literal["top"]], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    tenant: Words | None = None
+    tags: Words | None = None
+    thinking: Switch | None = None
+    sound: Switch | None = None
+    tools: Switch | None = None
+    fim: Switch | None = None
+    prompt_tokens: PromptTokens | None = None
+    min_confidence: Number | None = Field(default=None, ge=0, le=1)
+
+
+class Rule(_Strict):
+    """One rule of a route."""
+
+    rule: Word
+    when: When | None = None
+    pool: Word
+    fallback: Annotated[list[Word], BeforeValidator(_listed)] = Field(default_factory=list)
+    objective: Word | None = None
+
+
+class Rates(_Strict):
+    """The currency of reports, and what one unit of the others costs in it."""
+
+    report: Currency = "USD"
+    rates: dict[Currency, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
+
+
+class Limits(_Strict):
+    """What every request has to stay within."""
+
+    deadline_s: Number = Field(default=120.0, gt=0)
+    max_attempts: Whole = Field(default=5, ge=1, le=20)
+    max_cost_usd: Number | None = Field(default=None, gt=0)
+    regions: Words | None = None
+    licences: Words | None = None
+
+
+class Timeouts(_Strict):
+    """One limit per phase of an attempt; null means none."""
+
+    connect_s: Annotated[Number, Field(gt=0)] | None = 5.0
+    first_token_s: Annotated[Number, Field(gt=0)] | None = 60.0
+    between_tokens_s: Annotated[Number, Field(gt=0)] | None = 30.0
+
+
+class Retries(_Strict):
+    """How often and how patiently one deployment is tried again."""
+
+    per_step: Whole = Field(default=1, ge=0, le=10)
+    base_s: Number = Field(default=0.5, gt=0)
+    cap_s: Number = Field(default=8.0, gt=0)
+    retry_after_cap_s: Number = Field(default=30.0, ge=0)
+
+
+class PolicyFile(_Strict):
+    """The whole file."""
+
+    version: Literal[1]
+    currency: Rates = Field(default_factory=Rates)
+    endpoints: dict[Word, Endpoint] = Field(min_length=1)
+    pools: dict[Word, Pool] = Field(default_factory=dict)
+    objectives: dict[Word, Objective] = Field(min_length=1)
+    objective: Word
+    """Where neither the rule nor the caller says."""
+    routes: dict[Word, Annotated[list[Rule], Field(min_length=1)]] = Field(min_length=1)
+    limits: Limits = Field(default_factory=Limits)
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    retries: Retries = Field(default_factory=Retries)
+    fall_back_on: list[FailureKind] = Field(default_factory=list)
+    retired: Literal["replace", "refuse"] = "replace"

@@ -1,0 +1,92 @@
+"""A decision in words: what was seen, what matched, what was left out and why, and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from qwenroute.domain.decision import Decision, Step
+from qwenroute.domain.signals import Signals
+
+
+def explain(decision: Decision) -> str:
+    """Return the whole story of a decision, a line for each thing."""
+    return "\n".join(_lines(decision))
+
+
+def _lines(decision: Decision) -> Iterator[str]:
+    steps = decision.plan.steps
+    if steps:
+        yield f"{steps[0].deployment.id}: {decision.reason}"
+    else:
+        yield f"nothing can serve this request (route `{decision.route}`, rule `{decision.rule}`)"
+    for warning in decision.warnings:
+        yield f"warning: {warning}"
+    yield ""
+    yield "request"
+    yield from (f"  {line}" for line in _signals(decision.signals))
+    yield f"route `{decision.route}` of policy {decision.policy_hash}"
+    for tried in decision.rules_tried:
+        yield f"  {tried.rule}: " + ("matched" if tried.failed is None else f"no, wants {tried.failed}")
+    if not decision.rules_tried:
+        yield f"  {decision.rule}"
+    yield f"candidates, by the objective `{decision.objective}`"
+    for candidate in decision.candidates:
+        cost = "price unknown" if candidate.expected_cost_usd is None else f"{candidate.expected_cost_usd:.6f} USD"
+        yield (
+            f"  {candidate.score:+.3f} {candidate.deployment} ({candidate.pool}): quality {candidate.quality:.2f}, "
+            f"about {cost}, about {candidate.expected_latency_s:.1f} s"
+        )
+    if not decision.candidates:
+        yield "  none"
+    if decision.rejections:
+        yield "left out"
+        for rejection in decision.rejections:
+            yield f"  {rejection.deployment}: {rejection.reason} [{rejection.gate}]"
+    if steps:
+        plan = decision.plan
+        yield f"plan: at most {plan.max_attempts} attempts in {plan.deadline_s:g} s"
+        for number, step in enumerate(steps, start=1):
+            yield f"  {number}. {_step(step)}"
+
+
+def _signals(signals: Signals) -> Iterator[str]:
+    yield (
+        f"task {signals.task} ({signals.task_confidence:.0%} sure), "
+        f"{signals.difficulty} ({signals.difficulty_confidence:.0%} sure), language {signals.language}"
+    )
+    about = "" if signals.text_tokens_exact else "about "
+    size = f"{about}{signals.text_tokens:,} tokens of text"
+    if not signals.text_tokens_exact:
+        size += f" ({signals.text_tokens_upper:,} at most)"
+    if signals.max_output_tokens is not None:
+        size += f", answer bounded to {signals.max_output_tokens:,}"
+    yield size
+    yield f"{_names(signals.input)} in, {_names(signals.output)} out"
+    asked = [
+        ("tools", signals.tools),
+        (f"tool_choice {signals.tool_choice}", signals.tool_choice is not None),
+        (f"response_format {signals.response_format}", signals.response_format != "text"),
+        ("thinking", signals.thinking is True),
+        ("no thinking", signals.thinking is False),
+        ("a prefix to continue", signals.partial),
+        ("filling in the middle", signals.fim),
+        (f"{signals.choices} answers", signals.choices > 1),
+        (f"voice {signals.voice}", signals.voice is not None),
+        ("the sound of the video", signals.sound),
+    ]
+    wishes = [text for text, wanted in asked if wanted]
+    if wishes:
+        yield f"asks for {', '.join(wishes)}"
+
+
+def _step(step: Step) -> str:
+    text = f"{step.deployment.id} from {step.pool}"
+    if step.deployment.wire_model != step.deployment.model:
+        text += f", called `{step.deployment.wire_model}`"
+    if step.thinking is not None:
+        text += f", thinking {'on' if step.thinking else 'off'}"
+    return text
+
+
+def _names(values: Iterable[str]) -> str:
+    return ", ".join(sorted(values))

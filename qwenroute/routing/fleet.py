@@ -1,0 +1,109 @@
+"""Every deployment that a policy can reach, as of one date; immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from qwenroute.domain.capability import Deployment
+from qwenroute.domain.endpoint import Endpoint
+from qwenroute.errors import ConfigurationError
+from qwenroute.policy import Policy, Pool
+from qwenroute.routing.target import Stage, Target
+
+if TYPE_CHECKING:
+    from qwenroute.registry import Registry
+
+MAX_TARGETS = 1_024
+
+
+class Fleet:
+    """Deployments by id and by model, endpoints by name, and where each rule's pools lead.
+
+    What it keeps beside that are results that follow from it, so that the same question is not
+    worked out twice. They may be lost at any time, and computed twice by two threads.
+    """
+
+    __slots__ = ("_targets", "by_id", "by_model", "deployments", "endpoints", "on", "policy", "registry", "usd_per")
+
+    def __init__(
+        self,
+        policy: Policy,
+        deployments: Iterable[Deployment],
+        *,
+        endpoints: Iterable[Endpoint] = (),
+        registry: Registry | None = None,
+        on: date,
+    ) -> None:
+        self.policy = policy
+        self.deployments = tuple(deployments)
+        self.by_id: Mapping[str, Deployment] = MappingProxyType({d.id: d for d in self.deployments})
+        by_model: dict[str, list[Deployment]] = {}
+        for deployment in self.deployments:
+            by_model.setdefault(deployment.model, []).append(deployment)
+        self.by_model: Mapping[str, tuple[Deployment, ...]] = MappingProxyType(
+            {model: tuple(found) for model, found in by_model.items()}
+        )
+        self.endpoints: Mapping[str, Endpoint] = MappingProxyType({e.name: e for e in endpoints})
+        self.registry = registry
+        self.on = on
+        self.usd_per: Mapping[str, float] = MappingProxyType(_rates(policy, self.deployments))
+        self._targets: dict[Hashable, Target] = {}
+
+    @classmethod
+    def build(cls, policy: Policy, registry: Registry, environ: Mapping[str, str], on: date) -> Fleet:
+        """Return everything that the policy's endpoints serve on a date.
+
+        Raises:
+            MissingCredentials: no endpoint has a key.
+            ConfigurationError: a variable cannot be right, or a price cannot be converted.
+        """
+        endpoints = policy.endpoints_for(environ, registry)
+        deployments = [d for endpoint in endpoints for d in registry.deployments(endpoint, on)]
+        return cls(policy, deployments, endpoints=endpoints, registry=registry, on=on)
+
+    def pool(self, pool: Pool) -> tuple[Deployment, ...]:
+        """Return the deployments that belong to a pool, in the order of the fleet."""
+        roles, models = frozenset(pool.roles), frozenset(pool.models)
+        return tuple(
+            d
+            for d in self.deployments
+            if (not roles.isdisjoint(d.roles) or d.model in models or d.id in models)
+            and (pool.endpoints is None or d.endpoint in pool.endpoints)
+            and (pool.providers is None or d.provider in pool.providers)
+        )
+
+    def target(self, key: Hashable, find: Callable[[], Target]) -> Target:
+        """Return what `find` finds for a key, looking only once."""
+        found = self._targets.get(key)
+        if found is None:
+            found = find()
+            if len(self._targets) >= MAX_TARGETS:
+                self._targets.clear()
+            self._targets[key] = found
+        return found
+
+    def chain(self, *names: str) -> Target:
+        """Return where a chain of the policy's pools leads."""
+        pools = [self.policy.pools[name] for name in names]
+        return Target(tuple(Stage(p.name, p.role, self.pool(p)) for p in pools))
+
+
+def _rates(policy: Policy, deployments: Iterable[Deployment]) -> dict[str, float]:
+    """Return what one unit of each currency costs in USD."""
+    rates: dict[str, float] = {}
+    for deployment in deployments:
+        if deployment.price is None or deployment.price.currency in rates:
+            continue
+        currency = deployment.price.currency
+        rate = policy.usd_per(currency)
+        if rate is None:
+            wanted = currency if policy.exchange.report == "USD" else f"{currency} and USD"
+            raise ConfigurationError(
+                f"policy `{policy.name}`: `{deployment.id}` is priced in {currency}, and `currency.rates` does not say "
+                f"what that is worth; add a rate for {wanted}"
+            )
+        rates[currency] = rate
+    return rates

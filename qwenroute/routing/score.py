@@ -1,0 +1,106 @@
+"""What a deployment is worth for a request: quality less what it costs and how long it takes.
+
+The score of one deployment never looks at another, so that adding one reorders nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qwenroute.domain.capability import Deployment, Modality
+from qwenroute.domain.decision import Candidate
+from qwenroute.domain.price import Usage
+from qwenroute.domain.signals import Signals
+from qwenroute.policy import Objective
+from qwenroute.routing.expectation import SPEECH_TOKENS_PER_TOKEN, answer_tokens, thinking_tokens
+from qwenroute.routing.needs import load
+
+COST_FLOOR_USD = 1e-6
+"""What a call counts at least: own hardware and free models are cheap, not infinitely so."""
+LATENCY_FLOOR_S = 0.1
+UNKNOWN_QUALITY = 0.3
+"""Of a model at a task for which nothing is known of it."""
+STEPS_PER_DOUBLING = 4
+"""Sizes are rounded to a quarter of a doubling (9 % off at most) before anything is expected of
+them: that is far finer than an answer's length can be foreseen, and lets equal choices be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a call is expected to use."""
+
+    usage: Usage
+    thought: bool
+
+
+def size_class(tokens: int) -> int:
+    """Return the class of a size; sizes of one class are expected to cost the same."""
+    return round(STEPS_PER_DOUBLING * math.log2(tokens)) if tokens > 1 else 0
+
+
+def expect(signals: Signals, deployment: Deployment, *, thinks: bool) -> Expectation:
+    """Return what a call is expected to use, from the request's size class, task and difficulty."""
+    weight = load(signals, deployment.media)
+    pictures, audio = _typical(weight.pictures), _typical(weight.audio)
+    answer = answer_tokens(signals.task, signals.difficulty)
+    bounds = [_typical(signals.max_output_tokens)] if signals.max_output_tokens is not None else []
+    if deployment.max_output_tokens is not None:
+        bounds.append(deployment.max_output_tokens)
+    answer = min(answer, *bounds) if bounds else answer
+    speech = answer * SPEECH_TOKENS_PER_TOKEN if Modality.AUDIO in signals.output else 0
+    thought = 0
+    if thinks:
+        thought = thinking_tokens(signals.difficulty)
+        if deployment.max_thinking_tokens is not None:
+            thought = min(thought, deployment.max_thinking_tokens)
+    usage = Usage(
+        prompt_tokens=_typical(weight.text) + pictures + audio,
+        completion_tokens=answer + thought + speech,
+        image_tokens=pictures,
+        audio_input_tokens=audio,
+        reasoning_tokens=thought,
+        audio_output_tokens=speech,
+    )
+    return Expectation(usage=usage, thought=thinks)
+
+
+def rate(
+    signals: Signals,
+    deployment: Deployment,
+    objective: Objective,
+    usd_per: Mapping[str, float],
+    *,
+    pool: str,
+    thinks: bool,
+) -> Candidate:
+    """Return the deployment with its score and what the score is made of."""
+    expected = expect(signals, deployment, thinks=thinks)
+    prior = deployment.quality.get(f"{signals.task}/{signals.difficulty}")
+    quality = UNKNOWN_QUALITY if prior is None else prior.value
+    cost: float | None = None
+    if deployment.price is not None:
+        per = usd_per.get(deployment.price.currency)
+        if per is not None:
+            cost = deployment.price.cost(expected.usage, thought=expected.thought).amount * per
+    speed = deployment.speed
+    latency = speed.ttft_s + expected.usage.completion_tokens / speed.tokens_per_s
+    score = (
+        objective.quality * quality
+        - objective.cost * math.log10(max(cost or 0.0, COST_FLOOR_USD) / COST_FLOOR_USD)
+        - objective.latency * math.log10(max(latency, LATENCY_FLOOR_S))
+    )
+    return Candidate(
+        deployment=deployment.id,
+        pool=pool,
+        score=score,
+        quality=quality,
+        expected_cost_usd=cost,
+        expected_latency_s=latency,
+    )
+
+
+def _typical(tokens: int) -> int:
+    """Return the size that stands for a size's class."""
+    return round(2 ** (size_class(tokens) / STEPS_PER_DOUBLING)) if tokens > 0 else 0

@@ -1,0 +1,257 @@
+"""Where a request may go: pools in order, and what choosing among them came to before.
+
+Choosing looks at every deployment; most requests resemble an earlier one. Two requests are alike
+here if they ask for the same things, and if their sizes fall on the same side of every limit and
+into the same size class. What is alike gets the same steps, whatever the number of deployments.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from qwenroute.domain.capability import Deployment, MediaLimits, Role, Thinking
+from qwenroute.domain.decision import Candidate, Rejection, Step
+from qwenroute.domain.signals import Signals
+from qwenroute.policy import Objective
+from qwenroute.routing import gates
+from qwenroute.routing.needs import Needs, Parameters, load, room, shapes, thinks
+from qwenroute.routing.score import rate, size_class
+
+MAX_KEPT = 4_096
+
+Screened = tuple[tuple[tuple[Deployment, ...], tuple[Rejection, ...]], ...]
+"""For each stage, what passed the capability gates, and what did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One pool of the chain, resolved."""
+
+    pool: str
+    role: Role | None
+    deployments: tuple[Deployment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Every deployment of a target, judged."""
+
+    candidates: tuple[Candidate, ...]
+    steps: tuple[Step, ...]
+    """One for each candidate, in the same order."""
+    rejections: tuple[Rejection, ...]
+
+
+class Target:
+    """A chain of pools in one fleet."""
+
+    __slots__ = ("_bounds", "_kept", "_media_rules", "_screened", "absent", "gone", "stages")
+
+    def __init__(
+        self, stages: tuple[Stage, ...], *, absent: tuple[Rejection, ...] = (), gone: str | None = None
+    ) -> None:
+        self.stages = stages
+        self.absent = absent
+        """What was asked for and is not there."""
+        self.gone = gone
+        """Why the stages stand in for another model, in words."""
+        rules: list[MediaLimits] = []
+        for stage in stages:
+            for deployment in stage.deployments:
+                if deployment.media not in rules:
+                    rules.append(deployment.media)
+        self._media_rules = tuple(rules)
+        self._bounds: dict[Hashable, _Bounds] = {}
+        self._screened: dict[Hashable, Screened] = {}
+        self._kept: dict[Hashable, object] = {}
+
+    def sides(self, signals: Signals, text_tokens: int) -> tuple[int, ...]:
+        """Return on which side of every limit here a text of this many tokens falls."""
+        answer = signals.max_output_tokens
+        key = None
+        if answer is None:
+            # The room for the answer follows from what is asked for, and from who would think about it.
+            key = (signals.task, signals.difficulty, signals.thinking, excludes_thinking(signals))
+        bounds = self._bounds.get(key)
+        if bounds is None:
+            bounds = self._bounds[key] = _Bounds(self.stages, signals if answer is None else None)
+        if not signals.media:
+            return bounds.sides(text_tokens, answer)
+        found: list[int] = []
+        extra = text_tokens - signals.text_tokens_upper
+        for rules in self._media_rules:
+            found += bounds.sides(load(signals, rules).total + extra, answer)
+            found.append(all(gates.attachment(item, rules) is None for item in signals.media))
+        return tuple(found)
+
+    def classes(self, signals: Signals) -> tuple[int, ...]:
+        """Return the size classes that expectations are made of."""
+        text = size_class(signals.text_tokens_upper)
+        answer = -1 if signals.max_output_tokens is None else size_class(signals.max_output_tokens)
+        if not signals.media:
+            return text, answer
+        found = [text, answer]
+        for rules in self._media_rules:
+            weight = load(signals, rules)
+            found += (size_class(weight.pictures), size_class(weight.audio))
+        return tuple(found)
+
+    def recall(self, key: Hashable) -> object | None:
+        """Return what was kept for a request like this one."""
+        return self._kept.get(key)
+
+    def keep(self, key: Hashable, value: object) -> None:
+        """Keep what a request like this one came to."""
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept[key] = value
+
+    def survey(self, needs: Needs, objective: Objective, shape: Hashable) -> Survey:
+        """Judge every deployment: gate it, and score it if it passed.
+
+        A deployment that several pools hold stands where it is first found fit.
+        """
+        screened = self._screened.get(shape)
+        if screened is None:
+            screened = tuple(_screen(stage, needs) for stage in self.stages)
+            if len(self._screened) >= MAX_KEPT:
+                self._screened.clear()
+            self._screened[shape] = screened
+        candidates: list[Candidate] = []
+        steps: list[Step] = []
+        taken: set[str] = set()
+        refused = {rejection.deployment: rejection for rejection in self.absent}
+        for stage, (passed, rejections) in zip(self.stages, screened, strict=True):
+            for rejection in rejections:
+                refused.setdefault(rejection.deployment, rejection)
+            found: list[tuple[Candidate, Step]] = []
+            for deployment in passed:
+                if deployment.id in taken:
+                    continue
+                switch = switch_for(deployment, stage.role, needs.signals)
+                thinking = thinks(deployment, switch)
+                rejection = _gate(gates.SIZE, needs, deployment, thinks=thinking)
+                if rejection is not None:
+                    refused.setdefault(deployment.id, rejection)
+                    continue
+                taken.add(deployment.id)
+                candidate = rate(needs.signals, deployment, objective, needs.usd_per, pool=stage.pool, thinks=thinking)
+                found.append(
+                    (candidate, Step(deployment=deployment, pool=stage.pool, role=stage.role, thinking=switch))
+                )
+            found.sort(key=_by_score)
+            candidates += (candidate for candidate, _ in found)
+            steps += (step for _, step in found)
+        return Survey(
+            tuple(candidates),
+            tuple(steps),
+            tuple(r for r in refused.values() if r.deployment not in taken),
+        )
+
+
+def switch_for(deployment: Deployment, role: Role | None, signals: Signals) -> bool | None:
+    """Return how to set the thinking of a hybrid; None leaves it alone.
+
+    The caller's wish counts first, then the role. A model named outright does as it does by itself,
+    unless that would exclude what else is asked for.
+    """
+    if deployment.thinking is not Thinking.HYBRID:
+        return None
+    if signals.thinking is not None:
+        return signals.thinking
+    if role is not None:
+        return role.thinks
+    return False if deployment.thinking_default_on and excludes_thinking(signals) else None
+
+
+def excludes_thinking(signals: Signals) -> bool:
+    """Whether something is asked for that no model does while thinking."""
+    return (
+        signals.response_format != "text"
+        or signals.choices > 1
+        or (signals.tools and signals.tool_choice in {"required", "named"})
+    )
+
+
+def shape_of(signals: Signals, parameters: Parameters) -> Hashable:
+    """Return all that the capability gates look at, the policy's own limits apart."""
+    return (
+        signals.input,
+        signals.output,
+        signals.sound,
+        signals.tools,
+        signals.tool_choice,
+        signals.response_format,
+        signals.thinking,
+        signals.partial,
+        signals.fim,
+        signals.choices,
+        signals.voice,
+        shapes(signals) if signals.media else None,
+        parameters.completion,
+        parameters.out_of_range,
+    )
+
+
+def _screen(stage: Stage, needs: Needs) -> tuple[tuple[Deployment, ...], tuple[Rejection, ...]]:
+    passed: list[Deployment] = []
+    rejections: list[Rejection] = []
+    for deployment in stage.deployments:
+        switch = switch_for(deployment, stage.role, needs.signals)
+        rejection = _gate(gates.CAPABILITY, needs, deployment, thinks=thinks(deployment, switch))
+        if rejection is None:
+            passed.append(deployment)
+        else:
+            rejections.append(rejection)
+    return tuple(passed), tuple(rejections)
+
+
+def _gate(
+    table: Sequence[tuple[str, gates.Gate]], needs: Needs, deployment: Deployment, *, thinks: bool
+) -> Rejection | None:
+    for name, gate in table:
+        reason = gate(needs, deployment, thinks)
+        if reason is not None:
+            return Rejection(deployment=deployment.id, gate=name, reason=reason)
+    return None
+
+
+def _by_score(found: tuple[Candidate, Step]) -> tuple[float, str]:
+    return -found[0].score, found[0].deployment
+
+
+class _Bounds:
+    """The limits of all deployments of a target, sorted, so that one look-up crosses them all."""
+
+    __slots__ = ("_answers", "_prompts", "_windows")
+
+    def __init__(self, stages: Sequence[Stage], signals: Signals | None) -> None:
+        """Take signals where the room for the answer follows from them, None where the caller bounds it."""
+        prompts: set[int] = set()
+        windows: set[int] = set()
+        answers: set[int] = set()
+        for stage in stages:
+            for deployment in stage.deployments:
+                if deployment.max_input_tokens is not None:
+                    prompts.add(deployment.max_input_tokens)
+                if deployment.max_output_tokens is not None:
+                    answers.add(deployment.max_output_tokens)
+                if deployment.context_tokens is None:
+                    continue
+                if signals is None:
+                    windows.add(deployment.context_tokens)
+                else:
+                    thinking = thinks(deployment, switch_for(deployment, stage.role, signals))
+                    prompts.add(deployment.context_tokens - room(signals, deployment, thinks=thinking))
+        self._prompts = sorted(prompts)
+        self._windows = sorted(windows)
+        self._answers = sorted(answers)
+
+    def sides(self, prompt: int, answer: int | None) -> tuple[int, ...]:
+        """Return how many limits a prompt, and an answer bounded by the caller, are beyond."""
+        crossed = bisect_left(self._prompts, prompt)
+        if answer is None:
+            return (crossed,)
+        return crossed, bisect_left(self._windows, prompt + answer), bisect_left(self._answers, answer)
