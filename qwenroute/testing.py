@@ -141,7 +141,8 @@ class SimulatorHandle:
 
         Args:
             model: the id on the wire, or `*` for every model.
-            fault: a fault of this module, or the name of one (`named_faults()` lists them).
+            fault: a fault of this module, the name of one (`named_faults()` lists them), or a code of
+                the platform such as `Throttling.RateQuota`.
             times: how many requests fail; None means all from then on.
             after: how many requests are let through first.
             region: only on this region (`self_hosted` is the self-hosted server).
@@ -203,7 +204,8 @@ def simulator(**options: Unpack[Options]) -> Iterator[SimulatorHandle]:
 
 def _prepare(options: Options) -> Simulator:
     quick: Options = {"time_scale": 0.0, "rate_limits": False}
-    return Simulator(**{**quick, **options})
+    quick.update(options)
+    return Simulator(**quick)
 
 
 try:

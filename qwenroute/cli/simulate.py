@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from qwenroute.cli import exits
 
 if TYPE_CHECKING:
     from qwenroute.simulator import Simulator
@@ -74,8 +77,8 @@ def simulate(
     try:
         asyncio.run(_serve(simulator))
     except OSError as error:
-        print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port")
-        raise typer.Exit(1) from None
+        print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port", file=sys.stderr)
+        raise typer.Exit(exits.USAGE) from None
 
 
 async def _serve(simulator: Simulator) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from qwenroute.domain.capability import SystemMessage
 from qwenroute.simulator.call import Body, Call, Messages, text_of
 from qwenroute.simulator.schema_example import example
 
@@ -72,9 +73,11 @@ def prompt_digest(messages: Messages) -> str:
 
 def compose(call: Call, *, seed: int, index: int = 0, lengths: Lengths) -> Answer:
     """Return the answer to a call; equal calls and seeds give equal answers."""
+    deaf = call.deployment.system_message is SystemMessage.IGNORED
     asked = call.prompt or _last_user_text(call.messages)
     digest = _digest(asked)
-    chance = random.Random(f"{seed}:{index}:{call.model}:{digest}:{len(call.messages)}")
+    heard = [m for m in call.messages if not (deaf and m.get("role") == "system")]
+    chance = random.Random(f"{seed}:{index}:{call.model}:{digest}:{len(heard)}")
     thinking = _think(call, chance, lengths) if call.thinking else ()
     calls = _tool_calls(call, asked, chance)
     if calls:

@@ -69,7 +69,8 @@ def read_chat(body: Body, deployment: Deployment, model: str, *, strict: bool) -
     tool_choice, tool_named = _tool_choice(body, deployment, tools, thinking=thinking, hosted=hosted)
     response_format, schema = _response_format(body, deployment, messages, thinking=thinking, hosted=hosted)
     speech, voice = _speech(body, deployment, stream=stream)
-    tokens = count(messages, tools, media, deployment.media)
+    high_resolution = body.get("vl_high_resolution_images") is True
+    tokens = count(messages, tools, media, deployment.media, high_resolution=high_resolution)
     max_tokens = _max_tokens(body, deployment, hosted=hosted)
     check_window(body, tokens, deployment, max_tokens if hosted else None)
     return Call(

@@ -128,14 +128,19 @@ def named_faults() -> Mapping[str, Fault]:
 
 
 def fault_named(name: str) -> Fault:
-    """Return a fault by its name.
+    """Return a fault by its name, or by the platform's code where the code has one meaning.
 
     Raises:
-        ValueError: no fault has the name; the message gives the nearest.
+        ValueError: no fault has the name, or the code has several; the message gives the nearest.
     """
     known = named_faults()
     if name in known:
         return known[name]
+    meant = [error for error in errors().values() if error.native == name]
+    if len({error.kind for error in meant}) > 1:
+        raise ValueError(f"`{name}` means several things; choose one of {', '.join(e.name for e in meant)}")
+    if meant:
+        return Status.of(meant[0])
     close = nearest(name, known)
     hint = f"did you mean `{close}`?" if close else f"known: {', '.join(known)}"
     raise ValueError(f"unknown fault `{name}`; {hint}")
@@ -184,7 +189,7 @@ class FaultScript:
 
         Args:
             model: the id on the wire, or `*` for every model.
-            fault: a fault, or the name of one.
+            fault: a fault, the name of one, or a code of the platform.
             times: how many requests fail; None means all from then on.
             after: how many requests are let through first.
             region: only on this region (`self_hosted` is the self-hosted server).

@@ -17,8 +17,8 @@ from qwenroute.simulator.error_table import Refused
 
 DATA_URI_MAX_BYTES = 10_485_760
 HEAD_CHARS = 16_384
-UNKNOWN_AUDIO_S = 10.0
-UNKNOWN_VIDEO_S = 10.0
+UNKNOWN_S = 10.0
+"""Nothing is fetched or decoded, so a sound or film of unknown length is taken to last so long."""
 AUDIO_BYTES_PER_S = 16_000
 
 KINDS: Mapping[str, Modality] = {
@@ -80,7 +80,8 @@ def _read_part(part: Mapping[str, object], kind: str, deployment: Deployment, *,
     address = holder.get(key) if isinstance(holder, Mapping) else holder if kind == "image_url" else None
     payload = _payload(address, strict=strict)
     if payload is None:
-        return Media(kind=KINDS[kind], message=message, part=position)
+        seconds = None if kind == "image_url" else UNKNOWN_S
+        return Media(kind=KINDS[kind], message=message, part=position, seconds=seconds)
     if kind == "image_url":
         width, height = _image_size(payload)
         short, long = sorted((width, height))
@@ -96,7 +97,7 @@ def _read_part(part: Mapping[str, object], kind: str, deployment: Deployment, *,
             width_px=width,
             height_px=height,
         )
-    seconds = _audio_seconds(payload) if kind == "input_audio" else None
+    seconds = _audio_seconds(payload) if kind == "input_audio" else UNKNOWN_S
     return Media(
         kind=KINDS[kind],
         message=message,
@@ -146,7 +147,7 @@ def _audio_seconds(payload: str) -> float:
     except binascii.Error:
         raise Refused("url-error", "the audio is not valid base64") from None
     if head[:4] == b"RIFF" and len(head) >= 32:
-        (rate,) = struct.unpack_from("<I", head, 28)
+        rate = int.from_bytes(head[28:32], "little")
         if rate:
             return max(0.0, (size - 44) / rate)
     return size / AUDIO_BYTES_PER_S

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qwenroute.domain.capability import Deployment, MediaLimits
 from qwenroute.domain.signals import Media
+from qwenroute.registry.media import media_tokens
 from qwenroute.simulator.error_table import Refused
 
 BYTES_PER_TOKEN = 4
@@ -42,6 +43,8 @@ def count(
     tools: Sequence[Mapping[str, object]],
     media: Sequence[Media],
     limits: MediaLimits,
+    *,
+    high_resolution: bool = False,
 ) -> PromptTokens:
     """Count a prompt: four bytes to the token, attachments by the platform's rules."""
     size = 0
@@ -59,7 +62,7 @@ def count(
     frame = MESSAGE_TOKENS * len(messages) + FRAME_TOKENS
     weights = {"image": 0, "video": 0, "audio": 0}
     for item in media:
-        weights[item.kind.value] += media_tokens(item, limits)
+        weights[item.kind.value] += media_tokens((item,), limits, high_resolution=high_resolution)
     return PromptTokens(text=-(-size // BYTES_PER_TOKEN) + frame, text_ceiling=size + frame, **weights)
 
 
@@ -107,7 +110,3 @@ def _exact_text(body: Mapping[str, object]) -> int:
 
 def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-
-
-def media_tokens(item: Media, limits: MediaLimits) -> int:
-    return 1280
