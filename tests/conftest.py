@@ -60,7 +60,8 @@ def _guard(name: str) -> Callable[..., Any]:
 
 def _guard_names(original: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(host, str) and host.endswith(NEVER_RESOLVES):
+        name = host.decode() if isinstance(host, bytes) else host
+        if isinstance(name, str) and name.endswith(NEVER_RESOLVES):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if not _is_local(host):
             _refuse(str(host))

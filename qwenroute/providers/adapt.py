@@ -90,7 +90,7 @@ def _messages(request: Request, body: dict[str, Any], deployment: Deployment, no
     messages: Any = request.messages
     form = body.get("response_format")
     as_json = isinstance(form, dict) and form.get("type") == "json_object"
-    if deployment.step_by_step and form is None and messages[0]["role"] != "system":
+    if deployment.step_by_step and form is None and all(m["role"] != "system" for m in messages):
         messages = with_system(messages, STEP_BY_STEP)
         notes.append("asked for steps and a boxed answer")
     if as_json and not mentions_json(messages):
