@@ -206,7 +206,7 @@ def _build(
         return None
     seen.add(id(node))
     if isinstance(node, yaml.ScalarNode):
-        if node.style is not None:  # quoted, or a block: text
+        if node.style:  # quoted, or a block: text (a plain scalar has none, or an empty one)
             return node.value
         return _scalar(node.value)
     if isinstance(node, yaml.SequenceNode):

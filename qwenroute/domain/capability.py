@@ -60,6 +60,7 @@ class Lifecycle(StrEnum):
     RETIRING = "retiring"
     RETIRED = "retired"
     SELF_HOST_ONLY = "self_host_only"
+    NOT_OFFERED = "not_offered"
     UNKNOWN = "unknown"
     NOT_YET_RELEASED = "not_yet_released"
 
