@@ -302,10 +302,11 @@ def _tool_choice(
             raise Refused("tool-choice", f"tool_choice names '{named}', which is not among the tools")
     elif choice not in {"auto", "none", "required"}:
         raise Refused("tool-choice", "tool_choice must be none, auto or a function")
-    allowed = deployment.tool_choices
+    # A platform's rule; engines with guided decoding take every kind.
+    allowed = None if hosted else deployment.tool_choices
     if not tools and kind == "required":
         raise Refused("tool-choice", "tool_choice needs tools")
-    if (allowed is not None and kind not in allowed) or (thinking and not hosted and kind in {"required", "named"}):
+    if (allowed is not None and kind not in allowed) or (thinking and not hosted and kind == "named"):
         raise Refused("tool-choice")
     return kind, named
 
@@ -324,7 +325,7 @@ def _response_format(
     if not isinstance(asked, Mapping) or kind not in {"json_object", "json_schema"}:
         raise Refused("malformed-request", f"response_format.type: '{kind}' is not one of the formats")
     offered = deployment.json_object if kind == "json_object" else deployment.json_schema
-    if offered is not True:
+    if offered is not True and not hosted:
         raise Refused("feature-unsupported", f"response_format {kind} is not supported by this model")
     if not hosted and thinking:
         raise Refused("json-thinking")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from qwenroute.domain.capability import Deployment
+from qwenroute.domain.capability import Deployment, Modality
 from qwenroute.domain.endpoint import Endpoint, Served
 from qwenroute.registry import Registry
 from qwenroute.simulator.error_table import Refused
@@ -43,19 +43,20 @@ class Catalogue:
         return sorted(d.wire_model for d in self._registry.deployments(endpoint, self._on))
 
     def _platform(self, region: str, name: str) -> Deployment:
-        found = self._registry.find(name)
         missing = Refused("model-not-found", f"The model `{name}` does not exist or you do not have access to it.")
-        if found is None or found.api_id != name:
+        suffix = self._registry.regions[region].id_suffix
+        bare = name.removesuffix(suffix)
+        found = self._registry.find(bare)
+        # Ids are lower case and the platform's own: no community name, no id of another region's form.
+        if found is None or found.api_id != bare or not name.endswith(suffix):
             raise missing
-        state = self._registry.lifecycle(name, provider="dashscope", region=region, on=self._on)
-        if not state.status.callable:
+        if not self._registry.lifecycle(bare, provider="dashscope", region=region, on=self._on).status.callable:
             raise missing
+        if found.card.features.transport is not None:
+            raise Refused("model-not-supported")
         served = (Served(model=found.card.id, wire_model=name),)
         endpoint = Endpoint(name=region, provider="dashscope", region=region, served=served)
-        deployments = self._registry.deployments(endpoint, self._on)
-        if not deployments:
-            raise missing
-        return deployments[0]
+        return self._registry.deployments(endpoint, self._on)[0]
 
     def _hosted(self, name: str) -> Deployment:
         missing = Refused("model-not-found", f"The model `{name}` does not exist.")
@@ -68,7 +69,7 @@ class Catalogue:
         if served is None:
             raise missing
         endpoint = Endpoint(name=SELF_HOSTED, provider="openai_compatible", served=(served,))
-        deployments = self._registry.deployments(endpoint, self._on)
-        if not deployments:
+        deployment = self._registry.deployments(endpoint, self._on)[0]
+        if not deployment.lifecycle.callable or Modality.TEXT not in deployment.output:
             raise missing
-        return deployments[0]
+        return deployment

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qwenroute.domain.capability import Deployment, MediaLimits
+from qwenroute.domain.request import Kind, Request
 from qwenroute.domain.signals import Media
 from qwenroute.registry.media import media_tokens
 from qwenroute.simulator.error_table import Refused
@@ -99,13 +100,18 @@ def check_window(
 
 def _exact_text(body: Mapping[str, object]) -> int:
     """Count with the model's own vocabulary where it is installed, else by the library's estimate."""
-    from qwenroute.analysis import analyse, count_exactly, read_request  # noqa: PLC0415 - rarely needed
-    from qwenroute.domain.request import Kind  # noqa: PLC0415
+    from qwenroute.analysis.tokens import estimate_request  # noqa: PLC0415 - rarely needed
+    from qwenroute.analysis.vocabulary import count_exactly  # noqa: PLC0415
 
-    known = {k: v for k, v in body.items() if k in {"model", "messages", "prompt", "tools"}}
-    request = read_request(known, kind=Kind.CHAT if "messages" in known else Kind.COMPLETION)
+    messages, prompt, tools = body.get("messages"), body.get("prompt"), body.get("tools")
+    request = Request(
+        kind=Kind.CHAT if messages else Kind.COMPLETION,
+        messages=tuple(messages) if isinstance(messages, list) else (),
+        prompt=prompt if isinstance(prompt, str) else "",
+        params={"tools": tools} if tools else {},
+    )
     exact = count_exactly(request)
-    return analyse(request).text_tokens if exact is None else exact
+    return estimate_request(request)[0] if exact is None else exact
 
 
 def _bytes(text: str) -> int:

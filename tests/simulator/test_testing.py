@@ -74,7 +74,7 @@ def test_it_can_be_driven_from_many_threads(connect: Connect) -> None:
 
         def work() -> None:
             for _ in range(5):
-                running.fail("qwen-max", "internal-error", times=1)
+                running.fail("qwen-flash", "internal-error", times=1)
                 client.chat.completions.create(model="qwen-plus", messages=HELLO)
                 assert running.requests
 
@@ -87,7 +87,7 @@ def test_it_can_be_driven_from_many_threads(connect: Connect) -> None:
         failed = 0
         for _ in range(21):
             try:
-                client.chat.completions.create(model="qwen-max", messages=HELLO)
+                client.chat.completions.create(model="qwen-flash", messages=HELLO)
             except openai.InternalServerError:
                 failed += 1
         assert failed == 20
