@@ -8,17 +8,20 @@ import importlib
 import importlib.util
 import os
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json, to_json
+
 from qwenroute.domain.decision import Step
 from qwenroute.domain.endpoint import Endpoint
-from qwenroute.domain.failure import Failure, FailureKind
+from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.protocols import Reply
 from qwenroute.domain.request import Kind, Request
 from qwenroute.errors import AttemptFailed, ConfigurationError
 from qwenroute.providers.adapt import Wire, body_for
-from qwenroute.providers.failures import clean, kind_of, retry_after_s
+from qwenroute.providers.failures import translate
 
 # What litellm knows as arguments of the API. Everything else travels in `extra_body`: among
 # litellm's own arguments are addresses and keys, which a request must not set.
@@ -89,23 +92,18 @@ class LitellmProvider:
     def _translated(self, error: Exception) -> AttemptFailed:
         message = str(getattr(error, "message", None) or error) or type(error).__name__
         stated = getattr(error, "status_code", None)
-        status = stated if isinstance(stated, int) else None
-        codes = [c for c in (getattr(error, "code", None), getattr(error, "type", None)) if isinstance(c, str) and c]
-        headers = {k.lower(): v for k, v in dict(getattr(getattr(error, "response", None), "headers", {})).items()}
+        headers = getattr(error, "litellm_response_headers", None) or {}
+        failure = translate(
+            stated if isinstance(stated, int) else None,
+            {name.lower(): value for name, value in dict(headers).items()},
+            _host_body(message) or to_json({"message": message, "code": getattr(error, "code", None)}),
+            now=datetime.now(UTC),
+            secret=self._endpoint.api_key,
+        )
+        kind = NAMED.get(type(error).__name__, failure.kind)
         if "LLM Provider NOT provided" in message:
             kind = FailureKind.CONFIGURATION
-        else:
-            kind = NAMED.get(type(error).__name__) or kind_of(status, codes, message)
-        return AttemptFailed(
-            Failure(
-                kind=kind,
-                message=clean(message, self._endpoint.api_key),
-                status=status,
-                code=codes[0] if codes else None,
-                retry_after_s=retry_after_s(headers, now=datetime.now(UTC)),
-                request_id=headers.get("x-request-id"),
-            )
-        )
+        return AttemptFailed(replace(failure, kind=kind))
 
 
 class LitellmReply:
@@ -144,6 +142,15 @@ class LitellmReply:
                 if hasattr(closing, "__await__"):
                     await closing
                 return
+
+
+def _host_body(message: str) -> bytes | None:
+    """Return the host's own JSON, which litellm puts behind words of its own."""
+    body = message[message.find("{") :].encode() if "{" in message else b""
+    try:
+        return body if isinstance(from_json(body), dict) else None
+    except ValueError:
+        return None
 
 
 def _bytes(part: Any) -> bytes:

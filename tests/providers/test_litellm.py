@@ -16,7 +16,7 @@ from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.failure import FailureKind as K
 from qwenroute.domain.request import Kind, Request
 from qwenroute.errors import AttemptFailed
-from qwenroute.providers import AiohttpTransport, build_provider
+from qwenroute.providers import AiohttpTransport, build_provider, litellm_host
 from qwenroute.providers.answers import decode_chunk, decode_completion, is_useful, usage_of
 
 URL = "http://far.test/v1/chat/completions"
@@ -39,7 +39,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _over_httpx() -> Iterator[None]:
     """Make litellm use httpx, which respx sees."""
-    litellm = pytest.importorskip("litellm")
+    litellm = litellm_host._load()
     litellm.disable_aiohttp_transport = True
     litellm.in_memory_llm_clients_cache.flush_cache()
     yield
@@ -139,7 +139,8 @@ async def test_refusals_are_translated(call, make_request, status, error, kind):
     assert failure.kind is kind
     assert route.call_count == 1, "retries are not litellm's"
     assert "sk-far" not in failure.message
-    assert failure.retry_after_s == 4.0
+    assert (failure.status, failure.retry_after_s) == (status, 4.0)
+    assert failure.message == error["message"].replace("sk-far-012345", "[key]")
 
 
 async def test_an_unknown_host_is_the_operators_to_mend(call, make_request):
