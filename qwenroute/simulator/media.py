@@ -86,8 +86,10 @@ def _read_part(part: Mapping[str, object], kind: str, deployment: Deployment, *,
         width, height = _image_size(payload)
         short, long = sorted((width, height))
         smallest, aspect = limits.image_min_side_px, limits.image_max_aspect
-        if (smallest is not None and short < smallest) or (aspect is not None and long > aspect * short):
-            raise Refused("image-unreadable", f"the image is too small or too narrow: {width}x{height}")
+        if smallest is not None and short < smallest:
+            raise Refused("image-unreadable", f"image width and height must be at least {smallest}: {width}x{height}")
+        if aspect is not None and long > aspect * short:
+            raise Refused("image-unreadable", f"image aspect ratio must be at most {aspect:g}:1: {width}x{height}")
         return Media(
             kind=Modality.IMAGE,
             message=message,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 
+import httpx
 import openai
 import pytest
 
@@ -25,19 +26,21 @@ def today() -> Iterator[SimulatorHandle]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def connections() -> Iterator[httpx.Client]:
+    """One pool for every client: most of what a client costs is its TLS context."""
+    with httpx.Client(trust_env=False, verify=False) as pool:
+        yield pool
+
+
 @pytest.fixture
-def connect() -> Iterator[Callable[..., openai.OpenAI]]:
-    """Make clients of the official SDK, without retries, and close them."""
-    made: list[openai.OpenAI] = []
+def connect(connections: httpx.Client) -> Callable[..., openai.OpenAI]:
+    """Make clients of the official SDK, without retries."""
 
     def make(base_url: str, *, key: str = "sk-sim", timeout: float = 20.0) -> openai.OpenAI:
-        client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=timeout)
-        made.append(client)
-        return client
+        return openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=timeout, http_client=connections)
 
-    yield make
-    for client in made:
-        client.close()
+    return make
 
 
 @pytest.fixture
