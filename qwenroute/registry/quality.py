@@ -25,14 +25,12 @@ What a model has no score for is found in this order:
 Within a family of open weights a larger model is never put below a smaller one: where its score is
 lower, that is noise of the benchmark, and it is raised to the smaller one's.
 
-Uncertainty follows the gaps that the sheet shows between vendor and independent numbers: Arena-Hard of
-the 72B is 81.2 with the vendor, 78.0 in the benchmark's own list, 63.3 with style control (0.09 either
+Uncertainty follows the gaps between vendor and independent numbers: Arena-Hard of the 72B is 81.2 with the vendor, 78.0 in the benchmark's own list, 63.3 with style control (0.09 either
 way); MMLU-Redux 86.8 and 85.6.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -96,9 +94,12 @@ class _Prior:
 def priors(cards: Mapping[str, ModelCard]) -> Mapping[str, Mapping[str, Quality]]:
     """Return the prior of every model, keyed by model and then `task/difficulty`."""
     found: dict[str, dict[Cell, _Prior]] = {}
+    for model, card in cards.items():
+        if card.open_weights:
+            _of(model, cards, found, ())
+    _never_below_a_smaller_sibling(cards, found)
     for model in cards:
         _of(model, cards, found, ())
-    _never_below_a_smaller_sibling(cards, found)
     return MappingProxyType(
         {
             model: MappingProxyType(
@@ -183,17 +184,21 @@ def _likened(likes: Iterable[QualityLike], others: Mapping[str, Mapping[Cell, _P
 
 
 def _never_below_a_smaller_sibling(cards: Mapping[str, ModelCard], found: dict[str, dict[Cell, _Prior]]) -> None:
-    families: dict[str, list[ModelCard]] = {}
-    for card in cards.values():
+    families: dict[str, dict[float, list[str]]] = {}
+    for model in found:
+        card = cards[model]
         if card.open_weights and card.weights is not None and card.weights.total_b:
-            families.setdefault(card.family, []).append(card)
-    for family in families.values():
-        family.sort(key=lambda c: (c.weights.total_b if c.weights else 0) or 0)
-        for small, large in itertools.pairwise(family):
-            if small.weights is None or large.weights is None or small.weights.total_b == large.weights.total_b:
-                continue
-            for cell, prior in found[large.id].items():
-                below = found[small.id][cell]
-                if 0 < prior.value < below.value:
-                    basis = f"raised to that of the smaller {small.id}, {below.value:.3f} ({prior.basis})"
-                    found[large.id][cell] = replace(prior, value=below.value, basis=basis)
+            families.setdefault(card.family, {}).setdefault(card.weights.total_b, []).append(model)
+    for sizes in families.values():
+        best: dict[Cell, tuple[float, str]] = {}
+        for size in sorted(sizes):
+            for model in sizes[size]:
+                for cell, prior in found[model].items():
+                    value, smaller = best.get(cell, (0.0, ""))
+                    if 0 < prior.value < value:
+                        basis = f"raised to that of the smaller {smaller}, {value:.3f} ({prior.basis})"
+                        found[model][cell] = replace(prior, value=value, basis=basis)
+            for model in sizes[size]:
+                for cell, prior in found[model].items():
+                    if prior.value > best.get(cell, (0.0, ""))[0]:
+                        best[cell] = (prior.value, model)
