@@ -94,7 +94,7 @@ def read_chat(body: Body, deployment: Deployment, model: str, *, strict: bool) -
         max_tokens=max_tokens,
         stop=_stop(body),
         choices=_choices(body, deployment, tools, hosted=hosted),
-        prefix=_prefix(messages, deployment, hosted=hosted),
+        prefix=_prefix(body, messages, deployment, hosted=hosted),
         prompt_tokens=tokens,
     )
 
@@ -400,13 +400,18 @@ def _include_usage(body: Body, *, stream: bool) -> bool:
     return stream and isinstance(options, Mapping) and options.get("include_usage") is True
 
 
-def _prefix(messages: Messages, deployment: Deployment, *, hosted: bool) -> str | None:
-    for index, message in enumerate(messages[:-1]):
-        if message.get("partial") is True:
-            raise Refused("malformed-request", f"messages.{index}: partial is for the last message only")
+def _prefix(body: Body, messages: Messages, deployment: Deployment, *, hosted: bool) -> str | None:
+    """Return the text that is to be continued."""
     last = messages[-1]
-    asked = last.get("partial") is True
-    if hosted or not asked:
+    if hosted:
+        if body.get("continue_final_message") is not True:
+            return None
+        if body.get("add_generation_prompt") is not False:
+            raise Refused("malformed-request", "continue_final_message needs add_generation_prompt=false")
+        return text_of(last)
+    if any(m.get("partial") is True for m in messages[:-1]):
+        raise Refused("malformed-request", "partial is for the last message only")
+    if last.get("partial") is not True:
         return None
     if last.get("role") != "assistant":
         raise Refused("malformed-request", "partial is for a message of the assistant only")

@@ -19,6 +19,8 @@ DATA_URI_MAX_BYTES = 10_485_760
 HEAD_CHARS = 16_384
 UNKNOWN_S = 10.0
 """Nothing is fetched or decoded, so a sound or film of unknown length is taken to last so long."""
+UNKNOWN_SIDE_PX = 1024
+"""And an image of unknown size to be a square of such sides."""
 AUDIO_BYTES_PER_S = 16_000
 
 KINDS: Mapping[str, Modality] = {
@@ -80,8 +82,10 @@ def _read_part(part: Mapping[str, object], kind: str, deployment: Deployment, *,
     address = holder.get(key) if isinstance(holder, Mapping) else holder if kind == "image_url" else None
     payload = _payload(address, strict=strict)
     if payload is None:
-        seconds = None if kind == "image_url" else UNKNOWN_S
-        return Media(kind=KINDS[kind], message=message, part=position, seconds=seconds)
+        if kind == "image_url":
+            side = UNKNOWN_SIDE_PX
+            return Media(kind=Modality.IMAGE, message=message, part=position, width_px=side, height_px=side)
+        return Media(kind=KINDS[kind], message=message, part=position, seconds=UNKNOWN_S)
     if kind == "image_url":
         width, height = _image_size(payload)
         short, long = sorted((width, height))

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from qwenroute.domain.capability import Deployment, RateLimits
 from qwenroute.domain.endpoint import Served
+from qwenroute.domain.request import Kind
 from qwenroute.registry import Registry
 from qwenroute.simulator.answers import Answer, Lengths, compose
 from qwenroute.simulator.call import Body, Call, read_chat, read_completion
@@ -238,8 +239,8 @@ class Simulator:
             self._runner = None
 
     def _mount(self, app: web.Application, prefix: str, region: str) -> None:
-        app.router.add_post(f"{prefix}/chat/completions", self._answering(region, read_chat_call))
-        app.router.add_post(f"{prefix}/completions", self._answering(region, read_completion_call))
+        app.router.add_post(f"{prefix}/chat/completions", self._answering(region, Kind.CHAT))
+        app.router.add_post(f"{prefix}/completions", self._answering(region, Kind.COMPLETION))
         app.router.add_get(f"{prefix}/models", self._listing(region))
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -260,7 +261,7 @@ class Simulator:
 
         return handle
 
-    def _answering(self, region: str, read: Callable[[Body, Deployment, str, bool], Call]) -> Handler:
+    def _answering(self, region: str, kind: Kind) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             body: Body = {}
             problem: Refused | None = None
@@ -287,7 +288,7 @@ class Simulator:
                 self._authenticate(request, region)
                 if problem is not None:
                     raise problem
-                call = self._read(body, region, request.path, read)
+                call = self._read(body, region, request.path, kind)
             except Refused as refused:
                 return self._refuse(refused, region, request_id)
             answers = self._compose(call, fault)
@@ -327,14 +328,17 @@ class Simulator:
         if not known or scheme.lower() != "bearer":
             raise Refused("invalid-api-key")
 
-    def _read(self, body: Body, region: str, path: str, read: Callable[[Body, Deployment, str, bool], Call]) -> Call:
+    def _read(self, body: Body, region: str, path: str, kind: Kind) -> Call:
         model = body.get("model")
         if not isinstance(model, str) or not model:
             raise Refused("empty-model")
-        if read is read_completion_call and region not in {COMPLETIONS_REGION, SELF_HOSTED}:
+        if kind is Kind.COMPLETION and region not in {COMPLETIONS_REGION, SELF_HOSTED}:
             raise Refused("not-found", f"{path} is not offered in this region")
         deployment = self._catalogue.find(region, model)
-        call = read(body, deployment, model, self._strict)
+        if kind is Kind.CHAT:
+            call = read_chat(body, deployment, model, strict=self._strict)
+        else:
+            call = read_completion(body, deployment, model)
         self._throttle.admit(region, model, self._limits(deployment, model), call.prompt_tokens.total)
         return call
 
@@ -455,16 +459,6 @@ class Simulator:
         """Do nothing for real seconds, or until the client leaves or the server stops."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), s)
-
-
-def read_chat_call(body: Body, deployment: Deployment, model: str, strict: bool) -> Call:
-    """Read a chat request."""
-    return read_chat(body, deployment, model, strict=strict)
-
-
-def read_completion_call(body: Body, deployment: Deployment, model: str, _: bool) -> Call:
-    """Read a completion."""
-    return read_completion(body, deployment, model)
 
 
 def _decode(raw: bytes) -> Body:

@@ -93,6 +93,16 @@ def test_a_text_model_takes_no_image(hosted: openai.OpenAI) -> None:
         ask(hosted, "qwen2.5-7b-instruct", messages=[{"role": "user", "content": [image]}])
 
 
+def test_a_final_message_is_continued(hosted: openai.OpenAI) -> None:
+    """The engine's own way of partial mode."""
+    messages = [*HELLO, {"role": "assistant", "content": "Roses are"}]
+    body = {"continue_final_message": True, "add_generation_prompt": False}
+    answer = ask(hosted, "qwen2.5-7b-instruct", messages=messages, extra_body=body)
+    assert answer.choices[0].message.content.startswith(" [simulated qwen2.5-7b-instruct] continuation ")
+    with pytest.raises(openai.BadRequestError, match="add_generation_prompt"):
+        ask(hosted, "qwen2.5-7b-instruct", messages=messages, extra_body={"continue_final_message": True})
+
+
 def test_completions_serve_any_text_model(hosted: openai.OpenAI) -> None:
     """The bare endpoint has no chat template and no list of models."""
     answer = hosted.completions.create(model="qwen2.5-coder-7b-instruct", prompt="<|fim_prefix|>a<|fim_suffix|>b")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -163,3 +165,10 @@ def test_the_handle_lives_as_long_as_its_context(sim: SimulatorHandle) -> None:
     """Its addresses are those of one server."""
     assert sim.dashscope_url() == f"{sim.url}/compatible-mode/v1"
     assert sim.self_hosted_url == f"{sim.url}/v1"
+
+
+def test_pytest_is_not_imported_for_those_who_run_no_tests() -> None:
+    """The module is used by the demo too, which has no use for a test runner."""
+    program = "import sys, qwenroute.testing; print('pytest' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
