@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import socket
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from types import TracebackType
@@ -25,29 +21,14 @@ from qwenroute.registry import Registry
 from qwenroute.simulator.answers import Answer, Lengths, compose
 from qwenroute.simulator.call import Body, Call, read_chat, read_completion
 from qwenroute.simulator.catalogue import SELF_HOSTED, Catalogue
+from qwenroute.simulator.delivery import MARK, Delivery, reset, respond
 from qwenroute.simulator.error_table import Refused, encode
-from qwenroute.simulator.faults import (
-    ConnectionReset,
-    Cut,
-    EmptyAnswer,
-    ErrorEvent,
-    ErrorIn200,
-    Fault,
-    FaultScript,
-    MalformedChunk,
-    SlowFirstToken,
-    Stall,
-    Status,
-    error_body,
-)
-from qwenroute.simulator.frames import Frame, stream, whole
+from qwenroute.simulator.faults import ConnectionReset, EmptyAnswer, ErrorIn200, Fault, FaultScript, Status, error_body
 from qwenroute.simulator.throttle import Throttle
 
 MAX_BODY_BYTES = 64 * 2**20
 COMPLETIONS_REGION = "cn-beijing"
 """Fill-in-the-middle is offered in Beijing only (facts: features.fim, source ms-completions)."""
-JSON_TYPE = "application/json"
-MARK = {"x-qwenroute-simulated": "1"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -142,7 +123,6 @@ class Simulator:
         self.region = region
         self.on = datetime.now(UTC).date() if on is None else on
         self.seed = seed
-        self.time_scale = time_scale
         self._host = host
         self._port = port
         self._keys = keys
@@ -151,8 +131,8 @@ class Simulator:
         self._tpm = tpm or {}
         self._strict = strict
         self._lengths = Lengths(answer=answer_tokens, thinking=thinking_tokens)
-        self._tokens_a_chunk = tokens_a_chunk
         self._created = int(datetime(self.on.year, self.on.month, self.on.day, tzinfo=UTC).timestamp())
+        self._delivery = Delivery(time_scale=time_scale, created=self._created, tokens_a_chunk=tokens_a_chunk)
         self._catalogue = Catalogue(self._registry, self.on, served)
         self._throttle = Throttle(clock, per_second=per_second, burst=burst)
         self._faults = FaultScript()
@@ -160,7 +140,6 @@ class Simulator:
         self._arrivals: deque[Arrival] = deque(maxlen=keep_requests)
         self._count = 0
         self._runner: web.AppRunner | None = None
-        self._stopping = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -233,7 +212,7 @@ class Simulator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping.set()
+        self._delivery.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -257,7 +236,7 @@ class Simulator:
                 {"id": name, "object": "model", "created": self._created, "owned_by": "simulated"}
                 for name in self._catalogue.ids(region)
             ]
-            return _whole_response(encode({"object": "list", "data": data}), request_id)
+            return respond(encode({"object": "list", "data": data}), request_id)
 
         return handle
 
@@ -276,14 +255,12 @@ class Simulator:
             fault = self._faults.take(model, region=region, path=request.path)
             match fault:
                 case Status():
-                    return _whole_response(
-                        fault.body(request_id), request_id, status=fault.code, headers=fault.headers()
-                    )
+                    return respond(fault.body(request_id), request_id, status=fault.code, headers=fault.headers())
                 case ConnectionReset():
-                    return _reset(request)
+                    return reset(request)
                 case ErrorIn200() if body.get("stream") is not True:
                     native = error_body(fault.code, fault.message, request_id, native=fault.code)
-                    return _whole_response(native, request_id)
+                    return respond(native, request_id)
             try:
                 self._authenticate(request, region)
                 if problem is not None:
@@ -292,10 +269,7 @@ class Simulator:
             except Refused as refused:
                 return self._refuse(refused, region, request_id)
             answers = self._compose(call, fault)
-            if call.stream:
-                response = await self._stream(request, call, answers, fault, request_id)
-            else:
-                response = await self._whole(request, call, answers, fault, request_id)
+            response = await self._delivery.send(request, call, answers, fault, request_id)
             self._throttle.settle(region, call.model, sum(a.tokens for a in answers))
             return response
 
@@ -358,107 +332,14 @@ class Simulator:
         error = refused.error
         if region != SELF_HOSTED:
             body = error.body(request_id, message=refused.message)
-            return _whole_response(body, request_id, status=error.status)
+            return respond(body, request_id, status=error.status)
         if error.status == 401:
-            return _whole_response(encode({"error": "Unauthorized"}), request_id, status=401)
+            return respond(encode({"error": "Unauthorized"}), request_id, status=401)
         kind = {400: "BadRequestError", 404: "NotFoundError", 429: "RateLimitError"}.get(
             error.status, "InternalServerError"
         )
         inner = {"message": refused.message, "type": kind, "param": None, "code": error.status}
-        return _whole_response(encode({"error": inner}), request_id, status=error.status)
-
-    async def _whole(
-        self, request: web.Request, call: Call, answers: Sequence[Answer], fault: Fault | None, request_id: str
-    ) -> web.StreamResponse:
-        body = whole(call, answers, id_=f"chatcmpl-{request_id}", created=self._created)
-        speed = call.deployment.speed
-        await self._wait(speed.ttft_s + sum(a.tokens for a in answers) / speed.tokens_per_s)
-        match fault:
-            case SlowFirstToken():
-                await self._hold(fault.s)
-            case MalformedChunk():
-                body = body[: len(body) // 2]
-            case ErrorEvent():
-                body = error_body(fault.code, fault.message, request_id)
-            case Stall() | Cut():
-                response = _head(JSON_TYPE, request_id)
-                response.content_length = len(body)
-                await response.prepare(request)
-                await response.write(body[: len(body) // 2])
-                if isinstance(fault, Cut):
-                    return _hang_up(request, response)
-                await self._hold(fault.s)
-                await response.write(body[len(body) // 2 :])
-                await response.write_eof()
-                return response
-        return _whole_response(body, request_id)
-
-    async def _stream(
-        self, request: web.Request, call: Call, answers: Sequence[Answer], fault: Fault | None, request_id: str
-    ) -> web.StreamResponse:
-        speed = call.deployment.speed
-        if isinstance(fault, SlowFirstToken) and fault.head:
-            await self._hold(fault.s)
-        response = _head("text/event-stream", request_id)
-        await response.prepare(request)
-        if isinstance(fault, SlowFirstToken) and not fault.head:
-            await self._hold(fault.s)
-        frames = stream(
-            call,
-            answers,
-            id_=f"chatcmpl-{request_id}",
-            created=self._created,
-            tokens_a_chunk=self._tokens_a_chunk,
-        )
-        await self._wait(speed.ttft_s)
-        try:
-            if not await self._send(response, frames, fault, request_id, speed.tokens_per_s):
-                return _hang_up(request, response)
-            await response.write_eof()
-        except ConnectionError:
-            # The client has left; there is nobody to tell.
-            pass
-        return response
-
-    async def _send(
-        self,
-        response: web.StreamResponse,
-        frames: Iterable[Frame],
-        fault: Fault | None,
-        request_id: str,
-        tokens_per_s: float,
-    ) -> bool:
-        """Send the events; return False where the connection is to be dropped."""
-        if isinstance(fault, ErrorIn200):
-            native = error_body(fault.code, fault.message, request_id, native=fault.code)
-            await response.write(b"data: " + native + b"\n\n")
-            return True
-        turning = fault.after_chunks if isinstance(fault, Stall | Cut | MalformedChunk | ErrorEvent) else -1
-        for number, (frame, tokens) in enumerate(frames):
-            if number == turning:
-                match fault:
-                    case Stall():
-                        await self._hold(fault.s)
-                    case Cut():
-                        return False
-                    case MalformedChunk():
-                        await response.write(b'data: {"id":"chatcmpl-broken","choices":[{"delta":{"content":"tor\n\n')
-                    case ErrorEvent():
-                        body = error_body(fault.code, fault.message, request_id)
-                        await response.write(b"data: " + body + b"\n\n")
-                        return True
-            await response.write(frame)
-            await self._wait(tokens / tokens_per_s)
-        return turning < 0 or not isinstance(fault, Cut)
-
-    async def _wait(self, s: float) -> None:
-        if self.time_scale > 0 and s > 0:
-            await asyncio.sleep(s * self.time_scale)
-
-    async def _hold(self, s: float) -> None:
-        """Do nothing for real seconds, or until the client leaves or the server stops."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), s)
+        return respond(encode({"error": inner}), request_id, status=error.status)
 
 
 def _decode(raw: bytes) -> Body:
@@ -469,35 +350,3 @@ def _decode(raw: bytes) -> Body:
     if not isinstance(body, dict):
         raise Refused("malformed-request", "Request body is not a JSON object.")
     return body
-
-
-def _head(content_type: str, request_id: str) -> web.StreamResponse:
-    return web.StreamResponse(headers={**MARK, "Content-Type": content_type, "x-request-id": request_id})
-
-
-def _whole_response(
-    body: bytes, request_id: str, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        body=body,
-        status=status,
-        headers={**MARK, "Content-Type": JSON_TYPE, "x-request-id": request_id, **(headers or {})},
-    )
-
-
-def _hang_up(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Close the connection in the middle of an answer; what was written still goes out."""
-    if request.transport is not None:
-        request.transport.close()
-    response.force_close()
-    return response
-
-
-def _reset(request: web.Request) -> web.Response:
-    """Drop the connection with a reset, before anything was answered."""
-    if request.transport is not None:
-        raw = request.transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
-    return web.Response()

@@ -236,6 +236,20 @@ async def test_an_error_event_follows_its_chunks(sim: SimulatorHandle) -> None:
     assert json.loads(events[-1].removeprefix("data: "))["error"]["code"] == "internal_error"
 
 
+@pytest.mark.parametrize("name", ["error-event", "malformed-chunk", "cut"])
+async def test_a_fault_later_than_the_answer_is_long_comes_at_its_end(sim: SimulatorHandle, name: str) -> None:
+    """However late it was scripted, it happens, before the end marker."""
+    fault = {"error-event": ErrorEvent, "malformed-chunk": MalformedChunk, "cut": Cut}[name](after_chunks=10_000)
+    sim.fail("qwen-plus", fault)
+    async with post(sim, stream=True) as response:
+        if name == "cut":
+            got = await read_until(response, aiohttp.ClientPayloadError)
+            assert b"[DONE]" not in got
+        else:
+            got = await response.read()
+            assert (b"scripted failure" if name == "error-event" else b"torn") in got
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_error_under_200(sim: SimulatorHandle, stream: bool) -> None:
     """The native body stands where the answer, or the first event, should."""
