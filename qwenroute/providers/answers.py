@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from openai.types import Completion as OpenAICompletion
@@ -10,6 +10,7 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion as OpenAIChatCompletion
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic_core import from_json
 
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.price import Usage
@@ -60,6 +61,9 @@ class Completion(OpenAICompletion):
     @route.setter
     def route(self, record: Record) -> None:
         self._route = record
+
+
+_PARTS: Mapping[type[BaseModel], str] = {ChatCompletion: "message", ChatCompletionChunk: "delta", Completion: "text"}
 
 
 def decode_completion(document: bytes) -> ChatCompletion:
@@ -113,15 +117,18 @@ def usage_of(part: OpenAIChatCompletion | ChatCompletionChunk | OpenAICompletion
     if usage is None:
         return None
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    # Constructed answers may hold anything; and asking a model for a field that it lacks is slow.
+    heard = {} if prompt is None else {**prompt.__dict__, **(prompt.model_extra or {})}
+    said = {} if completion is None else completion.__dict__
     return Usage(
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
-        cached_tokens=_count(prompt, "cached_tokens"),
-        reasoning_tokens=_count(completion, "reasoning_tokens"),
-        image_tokens=_count(prompt, "image_tokens"),
-        video_tokens=_count(prompt, "video_tokens"),
-        audio_input_tokens=_count(prompt, "audio_tokens"),
-        audio_output_tokens=_count(completion, "audio_tokens"),
+        prompt_tokens=_count(usage.prompt_tokens),
+        completion_tokens=_count(usage.completion_tokens),
+        cached_tokens=_count(heard.get("cached_tokens")),
+        reasoning_tokens=_count(said.get("reasoning_tokens")),
+        image_tokens=_count(heard.get("image_tokens")),
+        video_tokens=_count(heard.get("video_tokens")),
+        audio_input_tokens=_count(heard.get("audio_tokens")),
+        audio_output_tokens=_count(said.get("audio_tokens")),
     )
 
 
@@ -143,17 +150,61 @@ def _decode(shape: type[Shape], document: bytes) -> Shape:
     except ValidationError:
         pass
     try:
-        value = json.loads(document)
+        value = from_json(document)
     except ValueError:
         raise _malformed("not JSON", document) from None
-    if not isinstance(value, dict) or not isinstance(value.setdefault("choices", []), list):
-        raise _malformed("not an answer", document)
-    if not all(isinstance(choice, dict) for choice in value["choices"]):
-        raise _malformed("not an answer", document)
-    if not value["choices"] and not value.get("usage"):
+    if not isinstance(value, dict) or not _walkable(value, _PARTS[shape]):
         raise _malformed("not an answer", document)
     # Hosts leave fields out and invent values for others: what is there is kept as it is.
     return _construct(shape, value)
+
+
+def _walkable(value: dict[str, Any], part_name: str) -> bool:
+    """Whether the parts that are read are where they are read, once gaps are filled in place."""
+    choices = value.setdefault("choices", [])
+    usage = value.get("usage")
+    if isinstance(usage, dict):
+        for name in ("prompt_tokens_details", "completion_tokens_details"):
+            if not isinstance(usage.get(name), dict):
+                usage[name] = None
+    else:
+        usage = value["usage"] = None
+    if not isinstance(choices, list) or not (choices or usage):
+        return False
+    for position, choice in enumerate(choices):
+        if not isinstance(choice, dict):
+            return False
+        if type(choice.get("index")) is not int:
+            choice["index"] = position
+        choice.setdefault("finish_reason", None)
+        if not isinstance(choice.get("logprobs"), dict):
+            choice["logprobs"] = None
+        if part_name == "text":
+            if not isinstance(choice.setdefault("text", ""), str):
+                return False
+            continue
+        if part_name == "delta" and choice.get("delta") is None:
+            choice["delta"] = {}
+        part = choice.get(part_name)
+        if not isinstance(part, dict) or not isinstance(part.get("content"), str | None):
+            return False
+        if not _callable(part.get("tool_calls")):
+            return False
+    return True
+
+
+def _callable(calls: object) -> bool:
+    """Whether tool calls, if there are any, are objects with a function."""
+    if calls is None:
+        return True
+    return isinstance(calls, list) and all(
+        isinstance(call, dict)
+        and isinstance(function := call.get("function"), dict)
+        and isinstance(function.get("name"), str | None)
+        and isinstance(function.get("arguments"), str | None)
+        and type(call.get("index")) in (int, type(None))
+        for call in calls
+    )
 
 
 def _construct(shape: type[Shape], value: dict[str, Any]) -> Shape:
@@ -174,8 +225,7 @@ def _name_reasoning(part: BaseModel) -> None:
         extra["reasoning_content"] = extra.pop("reasoning")
 
 
-def _count(part: object, name: str) -> int:
-    value = getattr(part, name, None)
+def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 

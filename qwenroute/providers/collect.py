@@ -35,9 +35,8 @@ class Collector(Collecting[ChatCompletion, ChatCompletionChunk]):
         if piece.usage is not None:
             self._usage = piece.usage
         for choice in piece.choices:
-            index = choice.index or 0
-            if (held := self._choices.get(index)) is None:
-                held = self._choices[index] = _Choice()
+            if (held := self._choices.get(choice.index)) is None:
+                held = self._choices[choice.index] = _Choice()
             held.add(choice)
 
     def finish(self) -> ChatCompletion:
@@ -71,7 +70,7 @@ class _Choice:
         self._finish: str | None = None
 
     def add(self, choice: Choice) -> None:
-        delta: ChoiceDelta | None = choice.delta
+        delta: ChoiceDelta = choice.delta
         finish: str | None = choice.finish_reason
         if finish and finish != "null":  # the platform's native word for "not yet"
             self._finish = finish
@@ -79,8 +78,6 @@ class _Choice:
             for name in ("content", "refusal"):
                 if found := getattr(choice.logprobs, name, None):
                     self._logprobs.setdefault(name, []).extend(_plain(token) for token in found)
-        if delta is None:
-            return
         if delta.content:
             self._content.append(delta.content)
         if delta.refusal:
@@ -88,7 +85,7 @@ class _Choice:
         for call in delta.tool_calls or ():
             self._tools.add(call)
         if extra := delta.model_extra:
-            if reasoning := extra.get("reasoning_content"):
+            if isinstance(reasoning := extra.get("reasoning_content"), str):
                 self._reasoning.append(reasoning)
             if isinstance(audio := extra.get("audio"), dict):
                 self._audio.add(audio)
@@ -99,7 +96,7 @@ class _Choice:
         if not content and (tools or audio):
             content = None
         message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": "".join(self._refusal) or None}
-        if self._reasoning:
+        if any(self._reasoning):
             message["reasoning_content"] = "".join(self._reasoning)
         if tools:
             message["tool_calls"] = tools
@@ -208,4 +205,4 @@ def _wav(samples: bytes) -> bytes:
 
 def _plain(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
-    return dump(exclude_unset=True) if callable(dump) else value
+    return dump(exclude_unset=True, warnings=False) if callable(dump) else value

@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
+
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.errors import AttemptFailed
 
@@ -193,7 +195,7 @@ def error_in(
 ) -> Failure | None:
     """Return the failure that a document of a 200 answer holds instead of an answer, if it does."""
     try:
-        value: Any = json.loads(document)
+        value: Any = from_json(document)
     except ValueError:
         shown = clean(document[:200].decode("utf-8", "replace"), secret)
         return Failure(kind=K.MALFORMED, message=f"not JSON: {shown}" if shown else "an empty answer", status=200)
@@ -243,7 +245,7 @@ def unreachable(url: str, reason: str, *, kind: FailureKind = K.CONNECTION) -> A
 def _read_body(body: bytes) -> tuple[tuple[str, ...], str, str | None, int | None]:
     """Return codes, message, request id and the status that the body itself names."""
     try:
-        value: Any = json.loads(body)
+        value: Any = from_json(body)
     except ValueError:
         return (), body[: 4 * MAX_MESSAGE].decode("utf-8", "replace"), None, None
     if not isinstance(value, dict):

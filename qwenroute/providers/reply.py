@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.protocols import HttpRequest, HttpResponse, Transport
@@ -67,8 +66,8 @@ class HttpReply:
         """Yield each document as it arrives, unparsed."""
         if not self._events:
             body = await self._response.read()
-            self._check(body)
-            self._done = True
+            if self.streamed or _suspicious(body):
+                self._check(body)
             yield _as_chunk(body) if self.streamed else body
             return
         parser = EventParser()
@@ -81,9 +80,7 @@ class HttpReply:
                     return
                 if not event:
                     continue
-                # A JSON string cannot hold a bare quote, so these bytes are keys (or a whole
-                # string): most chunks are told to be answers without being parsed here.
-                if b'"choices"' not in event or b'"error"' in event:
+                if _suspicious(event):
                     self._check(event)
                 recent.append(event)
                 yield event
@@ -139,9 +136,18 @@ async def _beginning(response: HttpResponse) -> bytes:
     return bytes(body)
 
 
+def _suspicious(document: bytes) -> bool:
+    """Whether a document may be something else than an answer.
+
+    A JSON string cannot hold a bare quote, so these bytes are keys (or a whole string): nearly
+    all answers are told to be answers without being parsed here.
+    """
+    return b'"choices"' not in document or b'"error"' in document
+
+
 def _is_json(document: bytes) -> bool:
     try:
-        json.loads(document)
+        from_json(document)
     except ValueError:
         return False
     return True
@@ -149,7 +155,7 @@ def _is_json(document: bytes) -> bool:
 
 def _as_chunk(document: bytes) -> bytes:
     """Return a whole answer as one chunk, for hosts that answer a streaming call at once."""
-    answer: dict[str, Any] = json.loads(document)
+    answer: dict[str, Any] = from_json(document)
     if answer.get("object") == "text_completion":
         return document
     choices = []

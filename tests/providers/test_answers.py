@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import openai.types
 import openai.types.chat
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qwenroute.domain.failure import FailureKind as K
 from qwenroute.domain.price import Usage
@@ -21,6 +24,7 @@ from qwenroute.providers.answers import (
     is_useful,
     usage_of,
 )
+from qwenroute.providers.collect import Collector
 
 ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
@@ -124,7 +128,18 @@ def test_chunks_without_choices_still_give_their_usage():
 
 @pytest.mark.parametrize("decode", [decode_completion, decode_chunk, decode_text_completion])
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"x": 1}', b'{"choices": 5}', b'{"choices": [5]}', b'{"choices": null}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"x": 1}',
+        b'{"choices": 5}',
+        b'{"choices": [5]}',
+        b'{"choices": null}',
+        b"[" * 100_000,
+    ],
 )
 def test_what_is_no_answer_is_malformed(decode, body):
     """Whatever JSON or garbage comes, the failure has one kind."""
@@ -181,3 +196,72 @@ def test_text_completions_have_their_own_type():
     record: Any = object()
     answer.route = record
     assert answer.route is record
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "role", "name"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+DELTA = {"role": "assistant", "content": "x", "reasoning_content": "r", "tool_calls": [CALL], "audio": {"data": "QUJD"}}
+TOKEN = {"token": "x", "logprob": -1.0, "bytes": [1], "top_logprobs": []}
+
+
+def spots(value: Any, trail: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [spot for key in keys for spot in [(*trail, key), *spots(value[key], (*trail, key))]]
+
+
+def changed(document: bytes, draw: Any) -> bytes:
+    value = json.loads(document)
+    *path, last = draw.draw(st.sampled_from(spots(value)))
+    at = value
+    for key in path:
+        at = at[key]
+    if isinstance(at, dict) and draw.draw(st.booleans()):
+        del at[last]
+    else:
+        at[last] = draw.draw(JSON)
+    return json.dumps(value).encode()
+
+
+def walk_chunk(document: bytes) -> None:
+    read = decode_chunk(document)
+    is_useful(read)
+    usage_of(read)
+    collector = Collector()
+    collector.add(read)
+    usage_of(collector.finish())
+
+
+def walk_answer(document: bytes) -> None:
+    answer = decode_completion(document)
+    usage_of(answer)
+    for choice in answer.choices:
+        _ = choice.message.content, choice.finish_reason, choice.index
+
+
+def outcome(walk: Callable[[bytes], None], document: bytes) -> K | None:
+    try:
+        walk(document)
+    except AttemptFailed as error:
+        return error.failure.kind
+    return None
+
+
+@given(st.data())
+def test_any_odd_chunk_is_read_or_refused(draw: Any):
+    """Whatever a host puts anywhere, it is an answer or one kind of failure, never another error."""
+    good = json.loads(chunk(DELTA, usage=ANSWER["usage"]))
+    good["choices"][0]["logprobs"] = {"content": [TOKEN], "refusal": None}
+    assert outcome(walk_chunk, json.dumps(good).encode()) is None
+    assert outcome(walk_chunk, changed(json.dumps(good).encode(), draw)) in {None, K.MALFORMED}
+
+
+@given(st.data())
+def test_any_odd_answer_is_read_or_refused(draw: Any):
+    """The same for whole answers."""
+    assert outcome(walk_answer, changed(json.dumps(ANSWER).encode(), draw)) in {None, K.MALFORMED}

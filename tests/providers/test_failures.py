@@ -291,7 +291,7 @@ def test_an_error_inside_a_200_is_seen():
     assert error_in(b'{"usage":{"prompt_tokens":1}}', {}, now=NOW) is None
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>hello</html>", b"[]", b'"text"', b'{"hello": 1}'])
+@pytest.mark.parametrize("body", [b"", b"<html>hello</html>", b"[]", b'"text"', b'{"hello": 1}', b"[" * 100_000])
 def test_a_200_that_is_no_answer_is_malformed(body):
     """What is neither an answer nor an error has a kind of its own."""
     found = error_in(body, {}, now=NOW)
