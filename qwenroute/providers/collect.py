@@ -76,7 +76,7 @@ class _Choice:
             self._finish = finish
         if choice.logprobs is not None:
             for name in ("content", "refusal"):
-                if found := getattr(choice.logprobs, name, None):
+                if isinstance(found := getattr(choice.logprobs, name, None), list) and found:
                     self._logprobs.setdefault(name, []).extend(_plain(token) for token in found)
         if delta.content:
             self._content.append(delta.content)
