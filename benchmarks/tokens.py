@@ -147,9 +147,9 @@ class Sums:
             matrix = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(matrix, without.matrix, strict=True)]
             right = [a - b for a, b in zip(right, without.right, strict=True)]
         for i in range(len(right)):
-            # A character beyond ASCII that was never seen counts as about one token.
+            # A character of a kind that was never seen counts as about one token.
             matrix[i][i] += 0.02
-            right[i] += 0.02 if i >= len(ASCII_FEATURES) else 0.0
+            right[i] += 0.02 if i >= len(ASCII_FEATURES) or FEATURES[i] == "controls" else 0.0
         return solve(matrix, right)
 
 

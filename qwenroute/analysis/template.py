@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from qwenroute.analysis.parts import calls_of, parts_of
 from qwenroute.domain.request import Kind, Request
 
 TURN_TOKENS = 3
@@ -85,16 +86,15 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
                 marks -= TURN_TOKENS
             _content(found, before, content, "\n</tool_response>")
         else:
-            calls = message.get("tool_calls")
+            calls = calls_of(message.get("tool_calls"))
             if calls and not content:
                 found.append(Piece("assistant", ""))
             else:
                 _content(found, f"{role}\n", content)
-            if isinstance(calls, list | tuple):
-                for call in calls:
-                    function = call["function"]
-                    found.append(Piece('\n<tool_call>\n{"name": "', function["name"]))
-                    found.append(Piece('", "arguments": ', function.get("arguments", ""), "}\n</tool_call>"))
+            for call in calls:
+                function = call["function"]
+                found.append(Piece('\n<tool_call>\n{"name": "', function["name"]))
+                found.append(Piece('", "arguments": ', function.get("arguments", ""), "}\n</tool_call>"))
         previous = str(role)
     if messages and messages[-1].get("partial") is True:
         marks -= GENERATION_TOKENS + 2
@@ -105,10 +105,11 @@ def _content(found: list[Piece], before: str, content: object, after: str = "") 
     if isinstance(content, str):
         found.append(Piece(before, content, after))
         return
-    parts = content if isinstance(content, list | tuple) else ()
-    texts = [part["text"] for part in parts if part["type"] == "text"]
+    texts = [part["text"] for part in parts_of(content) if part["type"] == "text"]
     found.append(Piece(before, texts[0] if texts else "", "" if texts[1:] else after))
-    found.extend(Piece("", text, after if text is texts[-1] else "") for text in texts[1:])
+    found.extend(Piece("", text) for text in texts[1:-1])
+    if texts[1:]:
+        found.append(Piece("", texts[-1], after))
 
 
 def _tools(found: list[Piece], request: Request) -> int:

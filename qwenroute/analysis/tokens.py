@@ -75,7 +75,7 @@ WEIGHTS: Mapping[str, float] = {
     "camels": 0.555,
     "digits_at_letters": 0.587,
     "four_consonants": 1.372,
-    "controls": 0.000,
+    "controls": 1.000,
     "rare_words": -0.157,
     "rare_fives": 0.690,
     "rare_eights": 0.339,

@@ -1,0 +1,310 @@
+"""What in a text hints at its task: words, phrases and shapes, in many languages.
+
+A cue is a name; what it says about the task and the difficulty is in `weights.py`. Words are
+looked up in one table by set intersection. Scripts that write without blanks are searched for
+substrings. Shapes are regular expressions without nested repetition, each behind a cheap test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+
+DENSE_CHARS = 400
+"""What is read of each end of a text without blanks."""
+
+_WORDS: Mapping[str, str] = {
+    "code_language": "python javascript typescript java php html css sql mysql postgresql postgres sqlite mongodb "
+    "golang kotlin perl scala haskell matlab bash powershell django flask react angular vue nodejs node numpy pandas "
+    "pytorch tensorflow keras jquery regex xml json yaml docker kubernetes git github api linux unix npm webpack "
+    "spring dart flutter excel vba cpp csharp fortran cobol assembly rust swift ruby lua julia solidity graphql redis "
+    "pylint pip maven gradle xcode css sass",
+    "code_noun": "code codes function functions method methods program programs script scripts class classes "
+    "algorithm algorithms array arrays string strings variable variables loop loops compiler debug bug bugs exception "
+    "implementation database query queries column columns recursion recursive recursively pointer pointers library "
+    "module import framework server backend frontend endpoint parser syntax runtime stack queue dictionary tuple "
+    "dataframe integer int boolean regexp parameter parameters argv args stdin stdout repository commit refactor "
+    "programme código codigo función funciones programa fonction fonctions codice funzione funktion funktionen "
+    "programm função skript quellcode requête consulta "
+    "код функцию функция программу программа скрипт массив コード 코드를 코드 함수를 함수 프로그램 프로그램을 "
+    "كود برنامج دالة mã hàm kod fonksiyon κώδικα συνάρτηση kode fungsi कोड प्रोग्राम",
+    "code_act": "implement compile refactor debug deploy parse serialize instantiate override iterate initialize "
+    "optimize deserialize hash sort traverse scrape implementa implémentez implementiere implementar реализуйте",
+    "make": "write create make build develop design generate construct escribe escriba écrivez écrire schreiben "
+    "schreibe erstellen escreva scrivi напишите напиши crea créez crear criar",
+    "math_noun": "equation equations polynomial polynomials triangle triangles integers divisible remainder product "
+    "probability angle angles circle radius perimeter area volume derivative integral matrix matrices vector "
+    "vectors logarithm fraction fractions decimal square cube root roots mean median ratio percent percentage "
+    "factorial digits prime primes modulo diameter hypotenuse parabola slope intercept tangent sine cosine sum "
+    "difference quotient arithmetic geometric sequence coefficient interest discount average rectangle polygon "
+    "theorem inequality divisor multiple multiples "
+    "ecuación triángulo área suma promedio porcentaje équation périmètre rayon aire somme moyenne pourcentage "
+    "gleichung dreieck fläche summe durchschnitt prozent umfang equação triângulo soma equazione triangolo somma "
+    "уравнение треугольник площадь сумма процентов среднее среднюю 방정식 삼각형 넓이 المعادلة معادلة مثلث مساحة "
+    "phương trình tam giác denklem üçgen εξίσωση asilimia jumla",
+    "math_act": "solve calculate compute simplify evaluate factorise factor factorize differentiate integrate expand "
+    "calcula calcule resuelve calculez résolvez résoudre berechne berechnen löse calcola risolvi вычислите решите "
+    "найдите 계산 احسب hesapla",
+    "proof": "prove proof proving lemma theorem contradiction demuestre demuestra démontrer démontrez beweise beweisen "
+    "докажите dimostra prove show",
+    "quantity": "many much total altogether per each twice half times double triple remaining left combined "
+    "cuántos cuántas cuánto cuanto cuánta combien wie wieviel viele сколько quantos quantas quanto quanti quante "
+    "ngapi কত ఎన్ని ఎంత كم kaç 몇 얼마 nhiêu กี่ πόσο πόσα पूरे कितने कितना jumla câte cât",
+    "unit": "dollars dollar cents hours hour minutes minute days day weeks week miles mile km kilometers meters feet "
+    "inches pounds kg grams gallons liters apples books pages pencils cookies candies marbles balls students price "
+    "cost costs sells sold buys bought spent spends earn earns age older younger years speed distance dozen money "
+    "dólares horas euros dollars stunden minuten kilometer heures часов долларов минут рублей километров masaa dola",
+    "logic_noun": "statement statements argument premise premises conclusion assumption assumptions inference "
+    "entailment logical logically deduce deduced infer inferred implies imply entail entails hypothesis reasoning "
+    "puzzle riddle clue clues uncertain unknown false true valid validity necessarily weaken weakens strengthen "
+    "strengthens undermine supports explains flaw paradox liar knight knave truth suspect analogy "
+    "acertijo énigme rätsel загадка enigma indovinello مغز",
+    "logic_rule": "if then every each all some none neither either must cannot unless only exactly",
+    "modal": "could would might possible consistent follows follow correct except",
+    "prose": "translate poem poems story essay email letter summarize summary summarise rewrite paraphrase roleplay "
+    "imagine recipe advice recommend recommendation recommendations song lyrics haiku blog article speech slogan "
+    "tweet dialogue paragraph paragraphs sentence sentences headline biography review reviews tone bullet "
+    "character characters fictional caption keywords keyword edit proofread grammar joke jokes outline "
+    "traduce traduire traduisez übersetze übersetzen traduza traduci переведите poema poème gedicht historia "
+    "conte geschichte resumen résumé résumez zusammenfassung riassumi ترجم قصة çevir번역 시 이야기 dịch μεταφράστε",
+    "explain": "explain describe discuss compare suggest list discuss meaning difference benefits advantages tips "
+    "explica explique expliquez décrivez erkläre beschreiben spiega descrivi explicar объясните опишите اشرح صف "
+    "설명 açıkla",
+    "fact": "who when where whose born capital president country movie film song band album actor actress season "
+    "episode episodes series war king queen city state history famous located invented released played wrote "
+    "quién cuándo dónde qui wann wer wo кто когда где chi quando dove quem onde من متى أين",
+    "you": "you your yourself name hello hi hey thanks thank sorry please hola bonjour hallo ciao привет olá",
+    "short_reply": "yes no ok okay sure again more another continue also instead same it that those these he she",
+}
+_WORD_CUES: dict[str, str] = {}
+for _cue, _list in _WORDS.items():
+    for _word in _list.split():
+        _WORD_CUES.setdefault(_word, _cue)
+_KNOWN = frozenset(_WORD_CUES)
+
+_PHRASES: Mapping[str, str] = {
+    "how many": "how_many", "how much": "how_many", "how far": "how_many", "how old": "how_many",
+    "how long": "how_long", "what is the value": "what_value", "find the": "find_the", "find all": "find_all",
+    "what is the probability": "what_value", "determine all": "find_all", "such that": "such_that",
+    "let $": "let_be", "suppose that": "let_be", "real number": "let_be", "positive integer": "positive_integer",
+    "which of the following": "which_of", "which one of the following": "which_of", "each of the following": "which_of",
+    "true or false": "true_false", "true, false": "true_false", "the following statement": "true_false",
+    "if the above": "if_true", "must be true": "if_true", "could be true": "if_true", "cannot be true": "if_true",
+    "if true": "if_true", "does this mean": "does_this", "does this imply": "does_this",
+    "does this entail": "does_this",
+    "can we conclude": "does_this", "can we say": "does_this", "can it be": "does_this", "we conclude": "does_this",
+    "can be inferred": "does_this", "what can be concluded": "does_this", "follows from": "does_this",
+    "next number": "series", "comes next": "series", "next in the": "series",
+    "as an expert": "role", "act as": "role", "pretend": "role", "imagine you": "role", "you are a": "role",
+    "write a function": "write_function", "write a program": "write_function", "write a script": "write_function",
+    "write code": "write_function", "write a query": "write_function", "a function": "a_function",
+    "the function should": "write_function", "command line": "a_function", "source code": "a_function",
+    "stack overflow": "a_function", "error message": "a_function", "time complexity": "a_function",
+    "c++": "code_language", "c#": "code_language", ".net": "code_language", ".js": "code_language",
+    "what does": "what_does", "not working": "broken", "doesn't work": "broken", "does not work": "broken",
+    "fails": "broken", "wrong with": "broken", "how do i": "how_do_i", "how to": "how_do_i", "how can i": "how_do_i",
+    "http": "address", "what is": "what_is", "what are": "what_are", "answer the question": "answer_from",
+    "following paragraph": "answer_from", "according to": "answer_from", "in the passage": "answer_from",
+    "your response": "format_rule", "your answer": "format_rule", "in your": "format_rule", "should be": "format_rule",
+    "at least": "format_rule", "words or": "format_rule", "letters": "format_rule",
+    "are you sure": "follow_up", "what if": "what_if", "instead of": "what_if",
+    "prove that": "proof_phrase", "show that": "proof_phrase",
+}  # fmt: skip
+
+_SIGNS = ("c++", "c#", ".net", ".js", "let $", "http")
+"""Phrases that are not made of words."""
+_STOP = frozenset({"the", "of", "to", "is", "a", "in", "for", "and", "you", "are", "do", "i", "what", "if", "how"})
+
+
+def _anchored() -> dict[str, list[tuple[str, str]]]:
+    """File each phrase under its most telling word, so that few are searched for in a text."""
+    filed: dict[str, list[tuple[str, str]]] = {}
+    for phrase, cue in _PHRASES.items():
+        if phrase not in _SIGNS:
+            words = phrase.replace(",", " ").replace("'", " ").split()
+            anchor = max(words, key=lambda word: (word not in _STOP, len(word)))
+            filed.setdefault(anchor, []).append((phrase, cue))
+    return filed
+
+
+_ANCHORED = _anchored()
+_ANCHORS = frozenset(_ANCHORED)
+
+_DENSE: Mapping[str, str] = {
+    # Chinese
+    "代码": "code_noun", "函数": "function_zh", "程序": "code_noun", "算法": "code_noun", "脚本": "code_noun",
+    "编程": "code_noun", "正则": "code_language", "数据库": "code_noun", "变量": "code_noun", "数组": "code_noun",
+    "字符串": "code_noun", "编写一个": "write_function", "编写": "make", "实现": "code_act", "报错": "broken",
+    "调试": "code_act", "列表": "code_noun", "接口": "code_noun", "循环": "code_noun", "写一段": "make",
+    "方程": "math_noun", "三角形": "math_noun", "三角": "math_noun", "求": "math_act", "积分": "math_noun",
+    "概率": "math_noun", "面积": "math_noun", "体积": "math_noun", "平方": "math_noun", "等于": "math_noun",
+    "数列": "math_noun", "整数": "math_noun", "周长": "math_noun", "长方形": "math_noun", "正方形": "math_noun",
+    "计算": "math_act", "解方程": "math_act", "化简": "math_act", "圆": "math_noun", "直线": "math_noun",
+    "坐标": "math_noun", "最大值": "math_noun", "最小值": "math_noun", "取值范围": "math_noun", "之和": "math_noun",
+    "相差": "quantity", "平均": "math_noun", "倍": "quantity", "一共": "quantity", "共有": "quantity",
+    "多少": "how_many", "几": "how_many", "还剩": "quantity", "剩下": "quantity", "每": "quantity", "证明": "proof",
+    "元": "unit", "千克": "unit", "厘米": "unit", "米": "unit", "小时": "unit", "分钟": "unit", "公里": "unit",
+    "千米": "unit", "吨": "unit", "已知": "let_be", "设": "let_be", "若": "let_be", "则": "let_be",
+    "以下哪": "which_of", "下列": "which_of", "哪项": "which_of", "哪一项": "which_of", "上述": "if_true",
+    "如果为真": "if_true", "为真": "if_true", "推出": "does_this", "推断": "does_this", "结论": "logic_noun",
+    "论证": "logic_noun", "假设": "logic_noun", "前提": "logic_noun", "削弱": "logic_noun", "加强": "logic_noun",
+    "支持": "logic_noun", "推理": "logic_noun", "逻辑": "logic_noun", "谜": "logic_noun", "说谎": "logic_noun",
+    "真话": "logic_noun", "不能": "logic_rule", "必须": "logic_rule", "如果": "logic_rule", "所有": "logic_rule",
+    "翻译": "prose", "总结": "prose", "改写": "prose", "故事": "prose", "作文": "prose", "诗": "prose",
+    "邮件": "prose", "文章": "prose", "句子": "prose", "摘要": "prose", "对话": "prose", "广告": "prose",
+    "写一": "make", "生成": "make", "推荐": "explain", "介绍": "explain", "解释": "explain", "描述": "explain",
+    "列出": "explain", "建议": "explain", "如何": "how_do_i", "怎么": "how_do_i", "为什么": "explain",
+    "什么是": "what_is", "是什么": "what_is", "谁": "fact", "哪里": "fact", "历史": "fact", "国家": "fact",
+    "首都": "fact", "电影": "fact", "你好": "you", "你": "you", "您": "you", "根据": "answer_from",
+    "下一个": "series", "规律": "series",
+    # Japanese
+    "関数": "code_noun", "コード": "code_noun", "プログラム": "code_noun", "スクリプト": "code_noun",
+    "書いて": "make", "実装": "code_act", "作成": "make", "何人": "how_many",
+    "いくつ": "how_many", "いくら": "how_many",
+    "何個": "how_many", "何枚": "how_many", "何時間": "how_many", "何ドル": "how_many", "何本": "how_many",
+    "合計": "quantity", "ドル": "unit", "時間": "unit", "方程式": "math_noun",
+    "計算": "math_act", "三角形の": "math_noun",
+    "翻訳": "prose", "要約": "prose", "物語": "prose", "説明": "explain", "ですか": "what_is", "次の数": "series",
+    # Thai and Korean words carry endings, so they are looked for inside
+    "กี่": "how_many", "เท่าไร": "how_many", "เท่าไหร่": "how_many", "ทั้งหมด": "quantity", "แปล": "prose",
+    "ดอลลาร์": "unit", "함수": "code_noun", "코드": "code_noun", "프로그램": "code_noun", "얼마": "how_many",
+    "몇": "how_many", "계산": "math_act", "다음 숫자": "series", "번역": "prose", "설명": "explain",
+    "작성": "make", "방정식": "math_noun", "구하": "math_act",
+}  # fmt: skip
+
+_LATEX = re.compile(
+    r"\\(?:frac|sqrt|sum|int|left|right|cdot|times|leq?|geq?|angle|triangle|pi|theta|alpha|ldots|dots|mathbb|infty|"
+    r"begin|text|log|sin|cos|lim|circ|overline|quad|qquad|in|ne|pm|div|equiv)(?![a-z])"
+)
+_DOLLARS = re.compile(r"\$[^$\n]{1,200}\$")
+_OPTION = re.compile(r"^ {0,4}\(?[A-Ea-e1-5][).、．:：]", re.MULTILINE)
+_NUMBER_OPTION = re.compile(r"^ {0,4}\(?[A-Ea-e1-5][).、．:：] ?[-$\\(£€₹Rs. ]{0,4}\d", re.MULTILINE)
+_CODE_LINE = re.compile(
+    r"^[ \t]{0,24}(?:def |class \w+[:({]|import \w|from \w+ import|#include|public |private |function\s*\w*\(|const |"
+    r"let \w+ =|"
+    r"var \w+ =|return\b|for ?\(|if ?\(|select\s.{1,200}\sfrom\b|create table|insert into|<\?php|<!doctype|</?\w+>|"
+    r"print\(|console\.|\$ ?\w+|>>> |@\w+$|\w+\.\w+\()",
+    re.MULTILINE | re.IGNORECASE,
+)
+_CODE_END = re.compile(r"[;{}][ \t]*$", re.MULTILINE)
+_SPLIT = bytes(code if code > 127 or chr(code).isalpha() else 0x20 for code in range(256))
+_MARKS = "¿¡«»“”„’‘…–—،؟؛।"
+"""Marks beyond ASCII that stand at words."""
+
+
+def _classes() -> bytes:
+    table = bytearray(b"u" * 256)
+    for code in range(128):
+        sign = chr(code)
+        table[code] = ord(
+            "a" if sign.islower() else "A" if sign.isupper() else "0" if sign.isdigit()
+            else "+" if sign in "+-*/=^<>" else " " if sign.isspace() else sign if sign in "_(." else ","
+        )  # fmt: skip
+    return bytes(table)
+
+
+_CLASSES = _classes()
+_SUMS = (b"0+0", b"0 + 0", b"0+a", b"0 + a", b"a + 0", b"a+0")
+_EQUATIONS = (b" a + ", b"0a + ", b"a(a) +", b"0a+", b" a+0", b"a^0", b"+ 0a", b"+0a")
+_IDENTIFIERS = (b"a_a", b"aA", b"a(", b"a.a")
+
+CUES = (
+    *_WORDS, *dict.fromkeys(_PHRASES.values()), *dict.fromkeys(_DENSE.values()),
+)  # fmt: skip
+
+
+def words_of(lowered: str) -> set[str]:
+    """Return the words of a text in lower case; what is written without blanks stays in one piece."""
+    plain = lowered.encode("utf-8", "replace").translate(_SPLIT).decode("utf-8")
+    if not plain.isascii():
+        for mark in _MARKS:
+            plain = plain.replace(mark, " ")
+    return set(plain.split())
+
+
+def cues(text: str, lowered: str, words: Set[str]) -> list[str]:
+    """Return what a bounded text hints at; a name may stand several times, once per sort of hit."""
+    found: dict[str, int] = {}
+    for word in words & _KNOWN:
+        cue = _WORD_CUES[word]
+        found[cue] = found.get(cue, 0) + 1
+    for anchor in words & _ANCHORS:
+        for phrase, cue in _ANCHORED[anchor]:
+            if phrase in lowered:
+                found[cue] = found.get(cue, 0) + 1
+    for sign in _SIGNS:
+        if sign in lowered:
+            cue = _PHRASES[sign]
+            found[cue] = found.get(cue, 0) + 1
+    if not text.isascii():
+        dense = lowered if len(lowered) <= 2 * DENSE_CHARS else lowered[:DENSE_CHARS] + lowered[-DENSE_CHARS:]
+        for phrase, cue in _DENSE.items():
+            if phrase in dense:
+                found[cue] = found.get(cue, 0) + 1
+    names: list[str] = []
+    for cue, hits in found.items():
+        names.append(cue)
+        if hits > 1:
+            names.append(cue + "+")
+            if hits > 3:
+                names.append(cue + "++")
+    _shapes(text, lowered, names)
+    return names
+
+
+def _shapes(text: str, lowered: str, names: list[str]) -> None:
+    add = names.append
+    if "```" in text:
+        add("fence")
+    elif "`" in text:
+        add("backtick")
+    if "\\" in text and (hits := len(_LATEX.findall(text))):
+        add("latex")
+        if hits > 4:
+            add("latex+")
+    if "$" in text and (hits := len(_DOLLARS.findall(text))):
+        add("dollars")
+        if hits > 3:
+            add("dollars+")
+    classes = b" " + text.encode("utf-8", "replace").translate(_CLASSES)
+    count = classes.count
+    numbers = count(b" 0") + count(b",0") + count(b"a0") + count(b"+0") + count(b"(0") + count(b"u0")
+    add("no_number" if not numbers else "one_number" if numbers == 1 else "few_numbers" if numbers < 4 else "numbers")
+    if b"+" in classes:
+        if numbers and any(map(count, _SUMS)):
+            add("sum")
+        if any(map(count, _EQUATIONS)):
+            add("equation")
+    if "%" in text or "％" in text:
+        add("percent")
+    lines = text.count("\n")
+    if lines > 1 and (options := len(_OPTION.findall(text))) > 1:
+        add("options" if options > 2 else "two_options")
+        if len(_NUMBER_OPTION.findall(text)) * 2 > options:
+            add("number_options")
+    if (code := len(_CODE_LINE.findall(text))) > (1 if lines < 3 else 0) or (lines and code):
+        add("code_line")
+        if code > 3:
+            add("code_line+")
+    if (";" in text or "{" in text) and len(_CODE_END.findall(text)) > 1:
+        add("code_end")
+    identifiers = sum(map(count, _IDENTIFIERS))
+    if identifiers:
+        add("identifier")
+        if identifiers > 3:
+            add("identifier+")
+    copulas = lowered.count(" is ") + lowered.count(" are ")
+    if copulas > 3 and copulas * 60 > len(text):
+        add("copulas")
+        if copulas > 8:
+            add("copulas+")
+    tail = text[-80:].rstrip()
+    if tail.endswith(("?", "？", "؟")):
+        add("question")
+        if numbers > 1 and lines < 4:
+            add("numbers_and_question")
+    length = len(text) if text.isascii() else len(text) * 2
+    add("tiny" if length < 40 else "short" if length < 120 else "middling" if length < 400 else
+        "long" if length < 1500 else "very_long")  # fmt: skip
+    if lines > 4:
+        add("lines")
