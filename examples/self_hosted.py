@@ -10,7 +10,7 @@ DASHSCOPE_API_KEY is set.
 from qwenroute import Router
 
 with Router() as router:
-    for name, deployment in router.fleet.deployments.items():
+    for name, deployment in router.fleet.by_id.items():
         if deployment.provider == "openai_compatible":
             print(f"{name}: {', '.join(deployment.roles)}; window of {deployment.context_tokens} tokens")
 

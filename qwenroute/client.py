@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 import weakref
 from collections.abc import Iterable, Mapping
@@ -83,7 +84,7 @@ class AsyncRouter:
         self._environ = dict(os.environ if environ is None else environ)
         self._on = on
         self._http_client = http_client
-        self._backoff = backoff(self.policy.retry)
+        self._backoff = backoff(self.policy.retries)
         self._fleet: Fleet | None = None
         self._fleet_on: date | None = None
         self._transport: Transport | None = None
@@ -122,8 +123,7 @@ class AsyncRouter:
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
     ) -> Result | AsyncStream[Piece]:
         """Route and call one request body; what `create` stands on."""
-        if self._closed:
-            raise ConfigurationError("this router is closed: make a new one")
+        self.check_open()
         request = read_request(body, kind=kind)
         decision = decide(request, analyse(request), self.policy, self.fleet, count_exactly=count_exactly)
         log.decided(decision)
@@ -146,13 +146,18 @@ class AsyncRouter:
         answer.route = run.record()
         return answer
 
+    def check_open(self) -> None:
+        """Raise ConfigurationError if the router was closed."""
+        if self._closed:
+            raise ConfigurationError("this router is closed: make a new one")
+
+    def shut(self) -> None:
+        """Take no more calls; what is open stays so until `aclose`."""
+        self._closed = True
+
     async def aclose(self) -> None:
         """Close every connection that was opened here. Idempotent."""
-        self._closed = True
-        await self.disconnect()
-
-    async def disconnect(self) -> None:
-        """Drop the connections; the next call opens new ones."""
+        self.shut()
         providers, self._providers = self._providers, {}
         for provider in providers.values():
             await provider.aclose()
@@ -484,21 +489,27 @@ class _Loop:
 
     def __init__(self, router: AsyncRouter) -> None:
         self._router = router
+        self._lock = threading.Lock()
         self._held: background.BackgroundLoop | None = None
         self._finalizer: weakref.finalize[[AsyncRouter, background.BackgroundLoop], _Loop] | None = None
 
     def current(self) -> background.BackgroundLoop:
         """Return the loop of this process, started on first use and again after a fork."""
-        if self._held is None or not background.is_current(self._held):
-            self._held = background.acquire()
-            self._finalizer = weakref.finalize(self, _end, self._router, self._held)
-        return self._held
+        self._router.check_open()
+        held = self._held
+        if held is None or not background.is_current(held):
+            with self._lock:
+                held = self._held
+                if held is None or not background.is_current(held):
+                    held = self._held = background.acquire()
+                    self._finalizer = weakref.finalize(self, _end, self._router, held)
+        return held
 
     def close(self) -> None:
         """Close the router on its loop and let go of it. Idempotent."""
+        self._router.shut()
         if self._finalizer is not None:
             self._finalizer()
-        self._router._closed = True  # noqa: SLF001 - a router that was never used has no loop to close it on
 
 
 def _end(router: AsyncRouter, loop: background.BackgroundLoop) -> None:

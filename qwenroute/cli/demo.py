@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 CONCURRENCY = 4
 SELF_HOSTED = (
-    "qwen2.5-7b-instruct,qwen2.5-72b-instruct,qwen2.5-coder-32b-instruct,qwen2.5-math-7b-instruct,"
-    "qwen2.5-vl-7b-instruct,qwen2.5-vl-72b-instruct,qwq-32b,qvq-72b-preview"
+    "qwen2.5-7b-instruct",
+    "qwen2.5-72b-instruct",
+    "qwen2.5-coder-32b-instruct",
+    "qwen2.5-math-7b-instruct",
+    "qwen2.5-vl-7b-instruct",
+    "qwen2.5-vl-72b-instruct",
+    "qwq-32b",
+    "qvq-72b-preview",
 )
 """What the simulated self-hosted server of the demo serves."""
 
@@ -67,12 +73,12 @@ def demo(
     Starts the simulator, makes one first choice fail, throttles one model and asks for one
     retired id, so that retries, fallbacks and replacements show.
     """
+    if live and "DASHSCOPE_API_KEY" not in os.environ:
+        raise MissingCredentials(
+            "`--live` needs DASHSCOPE_API_KEY in the environment; without it, `qwenroute demo` uses the simulator"
+        )
     prompts = load_prompts()
     if live:
-        if "DASHSCOPE_API_KEY" not in os.environ:
-            raise MissingCredentials(
-                "`--live` needs DASHSCOPE_API_KEY in the environment; without it, `qwenroute demo` uses the simulator"
-            )
         outcomes = asyncio.run(_run(prompts, policy, dict(os.environ), as_json=as_json))
     else:
         outcomes = _simulated(prompts, policy, seed, time_scale, as_json=as_json)

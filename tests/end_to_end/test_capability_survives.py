@@ -57,8 +57,8 @@ def test_every_hop_can_do_what_was_asked(platform: SimulatorHandle, name: str, f
     before = len(platform.requests)
     platform.fail("*", "Model.AccessDenied", times=failures)
     body = REQUESTS[name]
-    with Router(environ=platform.environ(self_hosted="qwen2.5-7b-instruct,qwen2.5-vl-7b-instruct")) as router:
-        deployments = router.fleet.deployments
+    with Router(environ=platform.environ(self_hosted=["qwen2.5-7b-instruct", "qwen2.5-vl-7b-instruct"])) as router:
+        deployments = router.fleet.by_id
         try:
             record = router.chat.completions.create(**body).route
         except CallFailed as error:
@@ -75,10 +75,10 @@ def test_audio_with_every_capable_model_down_is_an_error(platform: SimulatorHand
     """It is never sent to a text model instead."""
     platform.clear_faults()
     platform.fail("*", "Model.AccessDenied")
-    with Router(environ=platform.environ(self_hosted="qwen2.5-7b-instruct")) as router:
+    with Router(environ=platform.environ(self_hosted=["qwen2.5-7b-instruct"])) as router:
         with pytest.raises(CallFailed) as caught:
             router.chat.completions.create(**REQUESTS["audio"])
-        tried = [router.fleet.deployments[a.deployment] for a in caught.value.attempts]
+        tried = [router.fleet.by_id[a.deployment] for a in caught.value.attempts]
     platform.clear_faults()
     assert tried
     assert all(Modality.AUDIO in d.input for d in tried)

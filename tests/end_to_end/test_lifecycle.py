@@ -72,7 +72,7 @@ def test_a_policy_may_refuse_retired_ids(platform: SimulatorHandle, tmp_path: Pa
 
 def test_open_weights_live_on_a_server_of_ones_own(platform: SimulatorHandle) -> None:
     """With a self-hosted server the 2.5 weights themselves are called, at any date."""
-    served = "qwen2.5-7b-instruct,qwen2.5-math-7b-instruct,qwq-32b"
+    served = ["qwen2.5-7b-instruct", "qwen2.5-math-7b-instruct", "qwq-32b"]
     environ = {k: v for k, v in platform.environ(self_hosted=served).items() if not k.startswith("DASHSCOPE")}
     with Router(environ=environ, on=TODAY) as router:
         answer = router.chat.completions.create(
