@@ -89,11 +89,11 @@ def _completion(request: Request, deployment: Deployment) -> Wire:
 def _messages(request: Request, body: dict[str, Any], deployment: Deployment, notes: list[str]) -> list[Any]:
     messages: Any = request.messages
     form = body.get("response_format")
-    as_json = isinstance(form, dict) and form.get("type") == "json_object"
-    if deployment.step_by_step and form is None and all(m["role"] != "system" for m in messages):
+    shape = form.get("type") if isinstance(form, dict) else None
+    if deployment.step_by_step and shape in {None, "text"} and all(m["role"] != "system" for m in messages):
         messages = with_system(messages, STEP_BY_STEP)
         notes.append("asked for steps and a boxed answer")
-    if as_json and not mentions_json(messages):
+    if shape == "json_object" and not mentions_json(messages):
         messages = with_system(messages, AS_JSON)
         notes.append("asked for JSON in words, as JSON mode demands")
     messages = rewrite(messages, deployment, notes)

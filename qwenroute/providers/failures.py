@@ -95,8 +95,8 @@ ROWS: tuple[Row, ...] = (
         K.UNSUPPORTED_FEATURE,
         text=r"tool_choice .{0,60}\b(none|auto)\b|(tool|function)[_ ]?call\w* (is |are )?(not |un)support"
         r"|not support.{0,40}(tool|function)[_ ]?(call|use|choice)?|enable-auto-tool-choice"
-        r"|not supported by (this|the) model|not support.{0,20}\b(image|audio|video|multi-?modal)|not a multimodal model"
-        r"|at most \d+ (image|audio|video)",
+        r"|not support.{0,20}\b(image|audio|video|multi-?modal)|not a multimodal model|at most \d+ (image|audio|video)"
+        r"|not supported by (this|the) model",
     ),
     _row(K.UNSUPPORTED_FEATURE, "unsupported_parameter"),
     _row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import importlib
 import importlib.util
@@ -138,9 +139,10 @@ class LitellmReply:
         for stream in (self._answer, getattr(self._answer, "completion_stream", None)):
             close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
             if self.streamed and close is not None:
-                closing = close()
-                if hasattr(closing, "__await__"):
-                    await closing
+                with contextlib.suppress(Exception):  # it is given up: how it ends is nobody's business
+                    closing = close()
+                    if hasattr(closing, "__await__"):
+                        await closing
                 return
 
 

@@ -231,6 +231,7 @@ def test_every_row_in_both_forms(status, native, compatible, message, kind):
             {"message": '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'},
             K.UNSUPPORTED_FEATURE,
         ),
+        (400, {"message": "response_format is not supported by this model"}, K.UNSUPPORTED_FEATURE),
         (400, {"message": "qwen2.5 is not a multimodal model"}, K.UNSUPPORTED_FEATURE),
         (400, {"message": "At most 1 image(s) may be provided in one request."}, K.UNSUPPORTED_FEATURE),
         (429, {"error": {"code": "insufficient_quota", "message": "check your plan and billing details"}}, K.BILLING),
