@@ -90,7 +90,7 @@ def _messages(request: Request, body: dict[str, Any], deployment: Deployment, no
     messages: Any = request.messages
     form = body.get("response_format")
     shape = form.get("type") if isinstance(form, dict) else None
-    if deployment.step_by_step and shape in {None, "text"} and all(m["role"] != "system" for m in messages):
+    if deployment.step_by_step and shape in (None, "text") and all(m["role"] != "system" for m in messages):
         messages = with_system(messages, STEP_BY_STEP)
         notes.append("asked for steps and a boxed answer")
     if shape == "json_object" and not mentions_json(messages):

@@ -6,7 +6,7 @@ from typing import Any
 
 from qwenroute.domain.capability import Deployment, Thinking
 
-EFFORT_OFF = frozenset({"none", "off"})
+EFFORT_OFF = ("none", "off")
 EFFORT_ON = "medium"
 
 
@@ -54,7 +54,7 @@ def thinks(body: dict[str, Any], deployment: Deployment, wanted: bool | None, no
 def _excludes_thinking(body: dict[str, Any]) -> str | None:
     """Return what in the request cannot be had together with thinking (ms-json, qc-guides)."""
     form = body.get("response_format")
-    if isinstance(form, dict) and form.get("type") in {"json_object", "json_schema"}:
+    if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
         return "structured output excludes it"
     if body.get("tool_choice") not in (None, "auto", "none"):
         return "a forced tool call excludes it"
