@@ -19,7 +19,7 @@ from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
 from qwenroute.policy.condition import Condition, Range, condition
 from qwenroute.policy.endpoints import EndpointTemplate, Setting
-from qwenroute.policy.policy import Limits, Objective, Policy, Pool, Retired, Route, Rule
+from qwenroute.policy.policy import USUAL, Limits, Objective, Policy, Pool, Retired, Route, Rule
 from qwenroute.registry import Registry
 
 SHIPPED = Path(__file__).parent.parent / "policies"
@@ -89,7 +89,7 @@ def _references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
     """Check names against each other, on the raw value, so that a mistake elsewhere hides none."""
     top = _mapping(document.value)
     endpoints = _mapping(top.get("endpoints"))
-    objectives = _mapping(top.get("objectives"))
+    objectives = {*_mapping(top.get("objectives")), *(objective.name for objective in USUAL)}
     pools = {*_mapping(top.get("pools")), *Role}
 
     def unknown(trail: Trail, what: str, name: object, known: Iterable[str], code: str) -> Iterator[Diagnostic]:
@@ -114,8 +114,7 @@ def _references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
         endpoint = _mapping(raw)
         at: Trail = ("endpoints", name)
         region = endpoint.get("region")
-        if isinstance(region, Mapping):
-            region = region.get("default")
+        region = region.get("default") if isinstance(region, Mapping) else region
         yield from unknown((*at, "region"), "region", region, registry.regions, "QR204")
         yield from _lacking(document, at, endpoint)
         if isinstance(models := endpoint.get("models"), list):
@@ -128,12 +127,12 @@ def _references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield document.diagnostic(("pools", name), "QR206", message, "say which deployments belong to it")
         for index, model in enumerate(_list(pool.get("models"))):
             yield from unknown_model(("pools", name, "models", index), model)
-        for index, endpoint in enumerate(_list(pool.get("endpoints"))):
-            yield from unknown(("pools", name, "endpoints", index), "endpoint", endpoint, endpoints, "QR203")
+        for index, place in enumerate(_list(pool.get("endpoints"))):
+            yield from unknown(("pools", name, "endpoints", index), "endpoint", place, endpoints, "QR203")
     yield from unknown(("objective",), "objective", top.get("objective"), objectives, "QR202")
     for index, region in enumerate(_list(_mapping(top.get("limits")).get("regions"))):
         yield from unknown(("limits", "regions", index), "region", region, registry.regions, "QR204")
-    licences = {card.licence.id for card in registry.cards.values()}
+    licences = {card.licence for card in registry.cards.values()}
     for index, licence in enumerate(_list(_mapping(top.get("limits")).get("licences"))):
         yield from unknown(("limits", "licences", index), "licence", licence, licences, "QR209")
     for name, raw in _mapping(top.get("routes")).items():
@@ -191,10 +190,9 @@ def _list(value: object) -> list[object]:
 
 
 def _compile(file: schema.PolicyFile, document: Document, path: Path, registry: Registry) -> Policy:
-    objectives = {
-        name: Objective(name=name, quality=o.quality, cost=o.cost, latency=o.latency)
-        for name, o in file.objectives.items()
-    }
+    objectives = {objective.name: objective for objective in USUAL}
+    for name, o in file.objectives.items():
+        objectives[name] = Objective(name=name, quality=o.quality, cost=o.cost, latency=o.latency)
     usual = objectives[file.objective]
     pools = {str(role): Pool(name=str(role), roles=(role,)) for role in Role}
     for name, p in file.pools.items():

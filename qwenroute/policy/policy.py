@@ -43,6 +43,14 @@ class Objective:
     latency: float
 
 
+USUAL: tuple[Objective, ...] = (
+    Objective(name="quality", quality=1.0, cost=0.0, latency=0.01),
+    Objective(name="balanced", quality=1.0, cost=0.1, latency=0.03),
+    Objective(name="cheap", quality=1.0, cost=0.6, latency=0.03),
+)
+"""There in every policy, unless it gives one of these names another meaning."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pool:
     """A named set of deployments: those of its roles and models, on its endpoints and providers."""
@@ -108,7 +116,7 @@ class Route:
 class Limits:
     """What every request has to stay within. None allows all."""
 
-    deadline_s: float = 120.0
+    deadline_s: float = 300.0
     max_attempts: int = 5
     max_cost_usd: float | None = None
     regions: frozenset[str] | None = None

@@ -165,7 +165,7 @@ class Rates(_Strict):
 class Limits(_Strict):
     """What every request has to stay within."""
 
-    deadline_s: Number = Field(default=120.0, gt=0)
+    deadline_s: Number = Field(default=300.0, gt=0)
     max_attempts: Whole = Field(default=5, ge=1, le=20)
     max_cost_usd: Number | None = Field(default=None, gt=0)
     regions: Words | None = None
@@ -196,8 +196,8 @@ class PolicyFile(_Strict):
     currency: Rates = Field(default_factory=Rates)
     endpoints: dict[Word, Endpoint] = Field(min_length=1)
     pools: dict[Word, Pool] = Field(default_factory=dict)
-    objectives: dict[Word, Objective] = Field(min_length=1)
-    objective: Word
+    objectives: dict[Word, Objective] = Field(default_factory=dict)
+    objective: Word = "balanced"
     """Where neither the rule nor the caller says."""
     routes: dict[Word, Annotated[list[Rule], Field(min_length=1)]] = Field(min_length=1)
     limits: Limits = Field(default_factory=Limits)

@@ -209,12 +209,12 @@ def cost_ceiling(needs: Needs, deployment: Deployment, thinks: bool) -> str | No
     ceiling = needs.max_cost_usd
     if ceiling is None:
         return None
-    rate = None if deployment.price is None else needs.usd_per.get(deployment.price.currency)
-    if deployment.price is None or rate is None:
+    if deployment.price is None:
         return (
             f"its price is not known, and the ceiling is {ceiling:g} USD (state one at its endpoint; 0 if it is yours)"
         )
-    worst = deployment.price.cost(_largest(needs, deployment, thinks=thinks), thought=thinks).amount * rate
+    worst = deployment.price.cost(_largest(needs, deployment, thinks=thinks), thought=thinks).amount
+    worst *= needs.usd_per[deployment.price.currency]
     if worst <= ceiling:
         return None
     return f"could cost {worst:.6f} USD, the ceiling is {ceiling:g}"

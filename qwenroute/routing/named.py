@@ -47,21 +47,22 @@ def named(name: str, fleet: Fleet) -> Target:
 
 def _alive(found: Found, endpoints: list[Endpoint], fleet: Fleet, registry: Registry) -> Iterator[Deployment]:
     """Yield the deployments of a model, under the very id that was named where that id still answers."""
-    wire = found.api_id
+    snapshot = None if found.api_id == found.card.id else found.api_id
     for endpoint in endpoints:
-        deployment = fleet.by_id.get(f"{found.card.id}@{endpoint.name}")
-        if deployment is None or wire is None or endpoint.provider != "dashscope" or wire == deployment.wire_model:
-            if deployment is not None:
+        for deployment in fleet.by_model.get(found.card.id, ()):
+            if deployment.endpoint != endpoint.name:
+                continue
+            if snapshot is None or endpoint.provider != "dashscope" or deployment.wire_model == snapshot:
                 yield deployment
-            continue
-        state = registry.lifecycle(wire, provider=endpoint.provider, region=endpoint.region, on=fleet.on)
-        if state.status.callable:
-            yield replace(deployment, wire_model=wire, lifecycle=state.status, retires_on=state.retires_on)
+                continue
+            state = registry.lifecycle(snapshot, provider=endpoint.provider, region=endpoint.region, on=fleet.on)
+            if state.status.callable:
+                yield replace(deployment, wire_model=snapshot, lifecycle=state.status, retires_on=state.retires_on)
 
 
 def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet, registry: Registry) -> Target:
     """Return what answers in place of a model that no endpoint serves any more."""
-    model = found.api_id or found.card.id
+    model = found.api_id
     absent: list[Rejection] = []
     gone: str | None = None
     following: list[str] = []
@@ -82,7 +83,7 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
         else:
             reason = f"it is {state.status.replace('_', ' ')} here"
         absent.append(Rejection(deployment=label, gate="lifecycle", reason=reason))
-    following = list(_chain(following, endpoints, fleet, registry))
+    following = list(dict.fromkeys(following))
     if gone is not None and fleet.policy.retired is Retired.REFUSE:
         instead = ", ".join(f"`{model}`" for model in following)
         instead = f"name its successor yourself: {instead}" if following else "name another"
@@ -94,23 +95,6 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
         for model in following
     ]
     return Target(tuple(stages) or (Stage(name, None, ()),), absent=tuple(absent), gone=gone)
-
-
-def _chain(models: list[str], endpoints: list[Endpoint], fleet: Fleet, registry: Registry) -> Iterator[str]:
-    """Yield replacements in order; those that have left in turn give way to their own."""
-    waiting, seen = list(models), set[str]()
-    while waiting:
-        model = waiting.pop(0)
-        if model in seen:
-            continue
-        seen.add(model)
-        if model in fleet.by_model:
-            yield model
-            continue
-        for endpoint in endpoints:
-            if endpoint.served is None:
-                state = registry.lifecycle(model, provider=endpoint.provider, region=endpoint.region, on=fleet.on)
-                waiting += state.replacements
 
 
 def _unknown(name: str, model: str, fleet: Fleet) -> UnknownModel:

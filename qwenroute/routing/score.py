@@ -11,14 +11,18 @@ from dataclasses import dataclass
 
 from qwenroute.domain.capability import Deployment, Modality
 from qwenroute.domain.decision import Candidate
-from qwenroute.domain.price import Usage
+from qwenroute.domain.price import Price, Tier, Usage
 from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
 from qwenroute.routing.expectation import SPEECH_TOKENS_PER_TOKEN, answer_tokens, thinking_tokens
 from qwenroute.routing.needs import load
 
-COST_FLOOR_USD = 1e-6
-"""What a call counts at least: own hardware and free models are cheap, not infinitely so."""
+COST_FLOOR_USD = 1e-4
+"""What a call counts at least. Below a hundredth of a cent it is quality that decides, so that a free
+model, or one on hardware of one's own, is preferred where it is good and not because it is free."""
+UNKNOWN_RATES = Price(currency="USD", tiers=(Tier(input=2.5, output=7.5),))
+"""What a host that bills without saying how much counts as: the dearest that the facts sheet lists.
+A server of one's own bills nobody, and counts the floor."""
 LATENCY_FLOOR_S = 0.1
 UNKNOWN_QUALITY = 0.3
 """Of a model at a task for which nothing is known of it."""
@@ -81,14 +85,19 @@ def rate(
     quality = UNKNOWN_QUALITY if prior is None else prior.value
     cost: float | None = None
     if deployment.price is not None:
-        per = usd_per.get(deployment.price.currency)
-        if per is not None:
-            cost = deployment.price.cost(expected.usage, thought=expected.thought).amount * per
+        cost = (
+            deployment.price.cost(expected.usage, thought=expected.thought).amount * usd_per[deployment.price.currency]
+        )
+        counted = cost
+    elif deployment.provider == "openai_compatible":
+        counted = COST_FLOOR_USD
+    else:
+        counted = UNKNOWN_RATES.cost(expected.usage).amount
     speed = deployment.speed
     latency = speed.ttft_s + expected.usage.completion_tokens / speed.tokens_per_s
     score = (
         objective.quality * quality
-        - objective.cost * math.log10(max(cost or 0.0, COST_FLOOR_USD) / COST_FLOOR_USD)
+        - objective.cost * math.log10(max(counted, COST_FLOOR_USD) / COST_FLOOR_USD)
         - objective.latency * math.log10(max(latency, LATENCY_FLOOR_S))
     )
     return Candidate(

@@ -132,9 +132,9 @@ class Target:
                     continue
                 switch = switch_for(deployment, stage.role, needs.signals)
                 thinking = thinks(deployment, switch)
-                rejection = _gate(gates.SIZE, needs, deployment, thinks=thinking)
-                if rejection is not None:
-                    refused.setdefault(deployment.id, rejection)
+                too_much = _gate(gates.SIZE, needs, deployment, thinks=thinking)
+                if too_much is not None:
+                    refused.setdefault(deployment.id, too_much)
                     continue
                 taken.add(deployment.id)
                 candidate = rate(needs.signals, deployment, objective, needs.usd_per, pool=stage.pool, thinks=thinking)

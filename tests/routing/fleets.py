@@ -11,6 +11,7 @@ from qwenroute.domain.price import Exchange, Price, Tier
 from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.signals import Difficulty, Signals, Task
 from qwenroute.policy import Limits, Objective, Policy, Pool, Retired, Route, Rule
+from qwenroute.policy.policy import USUAL
 from qwenroute.routing.fleet import Fleet
 
 TEXT = frozenset({Modality.TEXT})
@@ -18,9 +19,7 @@ SIGHT = frozenset({Modality.TEXT, Modality.IMAGE, Modality.VIDEO})
 ALL = frozenset(Modality)
 TODAY = date(2026, 11, 24)
 
-QUALITY = Objective(name="quality", quality=1.0, cost=0.0, latency=0.01)
-BALANCED = Objective(name="balanced", quality=1.0, cost=0.12, latency=0.03)
-CHEAP = Objective(name="cheap", quality=1.0, cost=0.6, latency=0.03)
+QUALITY, BALANCED, CHEAP = USUAL
 
 
 def quality(value: float) -> Mapping[str, Quality]:
@@ -111,6 +110,4 @@ def fleet(*deployments: Deployment, of: Policy | None = None) -> Fleet:
 
 def request(model: str = "auto", hints: Hints | None = None, **params: object) -> Request:
     """A request whose text does not matter, its signals being given."""
-    return Request(
-        model=model, messages=({"role": "user", "content": "…"},), params=params, hints=hints or Hints()
-    )
+    return Request(model=model, messages=({"role": "user", "content": "…"},), params=params, hints=hints or Hints())
