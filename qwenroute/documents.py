@@ -34,6 +34,7 @@ _WORDS: Mapping[str, object] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,8 @@ def parse(text: str, name: str) -> Document:
     Raises:
         DocumentError: it is not YAML that this reader takes.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    # The base loader leaves plain words as they are, which is quicker and lets a written tag be told.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
@@ -205,6 +207,9 @@ def _build(
         complain("QR002", f"nested deeper than {MAX_DEPTH} levels")
         return None
     seen.add(id(node))
+    if node.tag not in _PLAIN_TAGS:
+        complain("QR003", f"the tag `{node.tag}` is not taken", "leave it out")
+        return None
     if isinstance(node, yaml.ScalarNode):
         if node.style:  # quoted, or a block: text (a plain scalar has none, or an empty one)
             return node.value

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -15,8 +17,9 @@ from rich.table import Table
 
 from qwenroute.cli.options import Json, On, Overlay, day, registry
 from qwenroute.domain.capability import Lifecycle, Modality, Role
+from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import UnknownModel
-from qwenroute.registry import LifecycleState, ModelCard, Registry
+from qwenroute.registry import Fact, LifecycleState, ModelCard, Registry
 
 ELSEWHERE = ("self_hosted", "litellm")
 PLATFORMS = ("dashscope", *ELSEWHERE)
@@ -102,6 +105,7 @@ def show(
         shown = {
             "id": card.id,
             "asked_for": found.api_id,
+            "api_ids": list(card.api_ids),
             "on": today.isoformat(),
             "roles": list(card.roles_on(today)),
             "lifecycle": {**{place: _plain(s) for place, s in states.items()}, "elsewhere": _plain(own)},
@@ -114,12 +118,11 @@ def show(
         return
     console = Console()
     console.print(f"[bold]{escape(card.name)}[/] ({card.id}): {', '.join(card.roles_on(today)) or 'no role'}")
+    if card.api_ids:
+        console.print(f"[dim]ids on DashScope: {escape(', '.join(card.api_ids))}[/]")
     console.print(_lifecycles(states, own, today))
-    table = Table("fact", "value", "source", "sure", box=None, pad_edge=False)
-    for fact in facts:
-        value = escape(_text(fact.value)) + (f" [dim]({escape(fact.note)})[/]" if fact.note else "")
-        table.add_row(escape(fact.path), value, escape(", ".join(fact.sources)), fact.confidence or "")
-    console.print(table)
+    _print_facts(console, facts)
+    console.print(_priors(known, card.id))
     for key in dict.fromkeys(key for fact in facts for key in fact.sources):
         console.print(f"[dim]{escape(key)}: {escape(known.source(key))}[/]", soft_wrap=True)
 
@@ -136,7 +139,7 @@ def _regions(known: Registry, card: ModelCard, platform: str, region: str | None
         hosted = any(host.model == card.id for host in known.hosts)
         return (None,) if card.open_weights and (platform == "self_hosted" or hosted) else ()
     if card.dashscope is None:
-        return ()
+        return (None,) if region is None else ()
     return tuple(place for place in card.dashscope.regions if region in {None, place})
 
 
@@ -190,7 +193,11 @@ def _coloured(status: str) -> str:
 
 
 def _table(rows: list[dict[str, object]], platform: str, on: date) -> Table:
-    table = Table("id", "roles", "in", "out", "window", "thinks", "licence", f"on {platform}, {on}", box=None)
+    table = Table(box=None, pad_edge=False, caption=f"{len(rows)} models")
+    table.add_column("id", no_wrap=True)
+    for heading in ("roles", "takes", "window", "thinks"):
+        table.add_column(heading)
+    table.add_column(f"on {platform}, {on}", min_width=24)
     for row in rows:
         window = row["context_tokens"]
         lifecycle = row["lifecycle"]
@@ -198,18 +205,18 @@ def _table(rows: list[dict[str, object]], platform: str, on: date) -> Table:
         by_status: dict[str, list[str]] = {}
         for place, state in lifecycle.items():
             by_status.setdefault(state["status"], []).append(place)
-        where = "; ".join(f"{_coloured(status)} [dim]{', '.join(places)}[/]" for status, places in by_status.items())
+        where = "; ".join(
+            _coloured(status) + ("" if places == ["anywhere"] else f" [dim]{', '.join(places)}[/]")
+            for status, places in by_status.items()
+        )
         table.add_row(
             escape(str(row["id"])),
             _text(row["roles"]),
-            _text(row["input"]),
-            _text(row["output"]),
+            _text(row["input"]) + (f" → {_text(row['output'])}" if row["output"] != ["text"] else ""),
             f"{window:,}" if isinstance(window, int) else "?",
             str(row["thinking"]),
-            str(row["licence"]),
             where or "[dim]not offered[/]",
         )
-    table.caption = f"{len(rows)} models"
     return table
 
 
@@ -223,6 +230,36 @@ def _lifecycles(states: dict[str | None, LifecycleState], own: LifecycleState, o
             escape(state.note or ""),
             escape(", ".join(state.sources)) + (f" ({state.confidence})" if state.confidence else ""),
         )
+    return table
+
+
+def _print_facts(console: Console, facts: Iterable[Fact]) -> None:
+    """Print facts under what they belong to: its sources and confidence once, a fact's own beside it."""
+    for group, members in groupby(facts, key=lambda fact: fact.group):
+        rows = list(members)
+        about = Counter((fact.sources, fact.confidence, fact.note) for fact in rows).most_common(1)[0][0]
+        heading = f"\n[bold]{escape(group or 'model')}[/] [dim]{_whence(*about)}[/]"
+        console.print(heading, soft_wrap=True)
+        for fact in rows:
+            own = (fact.sources, fact.confidence, fact.note)
+            aside = "" if own == about else f"  [dim]{_whence(*own)}[/]"
+            name = fact.path[len(group) + 1 :] if group else fact.path
+            console.print(f"  {escape(name)}: {escape(_text(fact.value))}{aside}", soft_wrap=True)
+
+
+def _whence(sources: tuple[str, ...], confidence: str | None, note: str | None) -> str:
+    said = ", ".join(sources) + (f"; {confidence}" if confidence else "")
+    return escape(f"[{said}]" + (f" {note}" if note else ""))
+
+
+def _priors(known: Registry, model: str) -> Table:
+    """Return what quality to expect, in 0 to 1; `--json` has the basis of each."""
+    table = Table("expected quality", *Difficulty, box=None, pad_edge=False)
+    cells = known.quality(model)
+    for task in Task:
+        row = [cells[f"{task}/{difficulty}"] for difficulty in Difficulty]
+        if any(quality.value for quality in row):
+            table.add_row(task, *(f"{q.value:.2f} ± {q.uncertainty:.2f}" for q in row))
     return table
 
 

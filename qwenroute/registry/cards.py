@@ -345,6 +345,8 @@ class ModelCard(BaseModel):
     access: Access
     roles: tuple[Role, ...]
     later_roles: LaterRoles | None = None
+    tags: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
     sources: tuple[str, ...]
     released: Released
     weights: Weights | None = None
@@ -360,13 +362,16 @@ class ModelCard(BaseModel):
     benchmarks: Benchmarks | None = None
     speed: MeasuredSpeed | None = None
     quality_like: tuple[QualityLike, ...] = ()
-    tags: tuple[str, ...] = ()
-    unverified: tuple[str, ...] = ()
 
     @property
     def licence(self) -> str:
         """The licence's id; `proprietary` where the model is only sold as a service."""
         return self.terms.licence
+
+    @property
+    def api_ids(self) -> tuple[str, ...]:
+        """The ids that it has or had on DashScope, the one to call first."""
+        return () if self.dashscope is None else (self.id, *self.dashscope.snapshots)
 
     @property
     def open_weights(self) -> bool:

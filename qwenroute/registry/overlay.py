@@ -165,7 +165,7 @@ def _with_unit(found: Diagnostic) -> Diagnostic:
     if hint is None:
         return found
     close = f"{found.help} " if found.help and found.help.startswith("did you mean") else ""
-    return replace(found, code="QR104", help=f"{close}{hint}")
+    return replace(found, code="QR105", help=f"{close}{hint}")
 
 
 def _added(document: Document, model: str) -> Override:

@@ -25,8 +25,9 @@ What a model has no score for is found in this order:
 Within a family of open weights a larger model is never put below a smaller one: where its score is
 lower, that is noise of the benchmark, and it is raised to the smaller one's.
 
-Uncertainty follows the gaps between vendor and independent numbers: Arena-Hard of the 72B is 81.2 with the vendor, 78.0 in the benchmark's own list, 63.3 with style control (0.09 either
-way); MMLU-Redux 86.8 and 85.6.
+Uncertainty follows the gaps between vendor and independent numbers: Arena-Hard of the 72B is 81.2 with
+the vendor, 78.0 in the benchmark's own list and 63.3 with style control (0.09 either way); MMLU-Redux
+is 86.8 and 85.6.
 """
 
 from __future__ import annotations
