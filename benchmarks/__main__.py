@@ -31,8 +31,13 @@ from benchmarks.worker import Worker
 RESULTS = Path(__file__).with_name("results") / "latest.json"
 YARDSTICK = "aiohttp"
 FLEETS = (10, 100, 1000)
+ROUNDS = 9
+WIDTH = 120
 # How many a round takes of each peer: about equally long for all of them.
 SHARE = {"aiohttp": 6, "qwenroute": 4, "openai": 2, "litellm": 1}
+# Over how many calls memory is watched, in bursts.
+WATCHED = {"aiohttp": 20_000, "qwenroute": 20_000, "openai": 2_000, "litellm": 1_000}
+BURST = 500
 
 Round = Mapping[str, float]
 """One figure per peer."""
@@ -45,11 +50,13 @@ def main() -> None:
     parser.add_argument("--only", choices=["decisions", "calls", "footprint"], help="one part of them")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where the figures go (%(default)s)")
     arguments = parser.parse_args()
-    rounds = 3 if arguments.quick else 9
+    rounds = 3 if arguments.quick else ROUNDS
     for name in [n for n in os.environ if n.startswith(("DASHSCOPE_", "QWENROUTE_", "OPENAI_"))]:
         del os.environ[name]
     pin("server")
     console = Console()
+    if console.width < WIDTH:
+        console = Console(width=WIDTH)
     began = time.perf_counter()
     figures: dict[str, object] = {"machine": machine()}
     parts: dict[str, Callable[[Console, int], object]] = {
@@ -90,13 +97,24 @@ def decisions(console: Console, rounds: int) -> object:
                     runs.append(run)
                 medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
                 found[f"{kind}/{fleet}"] = {**medians, "total_us": medians["analyse_us"] + medians["decide_us"]}
-    table = Table(title="One decision, CPU in µs (analysis reads the request; deciding matches, gates, scores, plans)")
-    for column in ("prompt", "deployments", "analyse", "decide", "whole", "litellm's choice alone"):
+    table = Table(title="One decision, CPU µs (reasons: every score and rejection written out, for whoever reads them)")
+    for column in (
+        "prompt",
+        "deployments",
+        "analyse",
+        "decide",
+        "both",
+        "decide, a new kind",
+        "reasons",
+        "litellm: choose",
+    ):
         table.add_column(column, justify="left" if column == "prompt" else "right")
     for name, row in found.items():
         kind, fleet_size = name.split("/")
-        prompt = {"small": "50 tokens", "long": "8,000 tokens in 20 messages"}[kind]
-        cells = (row[key] for key in ("analyse_us", "decide_us", "total_us", "litellm_us"))
+        prompt = {"small": "50 tokens", "long": "8,000 tokens"}[kind]
+        cells = (
+            row[key] for key in ("analyse_us", "decide_us", "total_us", "decide_new_us", "reasons_us", "litellm_us")
+        )
         table.add_row(prompt, fleet_size, *(f"{cell:,.0f}" for cell in cells))
     console.print(table)
     return found
@@ -115,36 +133,41 @@ def calls(console: Console, rounds: int) -> object:
                 worker.do("calls", kind=kind, count=5)
             worker.do("streams", count=2)
 
-        def turns(what: str, figure: str, times: int, shares: Mapping[str, int], **order: object) -> list[Round]:
-            return [
-                {name: w.do(what, count=times * shares[name], **order)[figure] for name, w in workers.items()}
-                for _ in range(rounds)
-            ]
+        def turns(what: str, figures: tuple[str, ...], times: int, **order: object) -> list[list[Round]]:
+            """Let all peers take turns; return the rounds, for each figure."""
+            runs = [{n: w.do(what, count=times * SHARE[n], **order) for n, w in workers.items()} for _ in range(rounds)]
+            return [[{name: run[name][figure] for name in run} for run in runs] for figure in figures]
 
-        measured = {
-            "small": turns("calls", "cpu_ms", 30, SHARE, kind="small"),
-            "long": turns("calls", "cpu_ms", 15, SHARE, kind="long"),
-            "image": turns("calls", "cpu_ms", 4, SHARE, kind="image"),
-            "chunk": turns("streams", "cpu_us", 2, SHARE),
-            "burst": turns("burst", "calls_per_s", 150, SHARE, at_once=64),
-        }
-        before = {name: worker.do("memory")["rss_mb"] for name, worker in workers.items()}
-        for name, worker in workers.items():
-            worker.do("burst", at_once=16, count=300 * SHARE[name] * rounds // 3)
-        after = {name: worker.do("memory")["rss_mb"] for name, worker in workers.items()}
+        measured: dict[str, list[Round]] = {}
+        [measured["small"]] = turns("calls", ("cpu_ms",), 30, kind="small")
+        [measured["long"]] = turns("calls", ("cpu_ms",), 15, kind="long")
+        [measured["image"]] = turns("calls", ("cpu_ms",), 4, kind="image")
+        [measured["chunk"]] = turns("streams", ("cpu_us",), 2)
+        measured["burst"], measured["burst_cpu"] = turns("burst", ("calls_per_s", "calls_per_cpu_s"), 150, at_once=64)
+        watched = {name: max(BURST, WATCHED[name] * rounds // ROUNDS // BURST * BURST) for name in PEERS}
+        grown = {name: growth(worker, watched[name]) for name, worker in workers.items()}
     medians = {what: median_of(measured[what]) for what in measured}
     show_calls(console, medians, {what: ratios(measured[what]) for what in measured})
     memory = {
         name: {
             "opened_mb": opened[name],
             "after_first_call_mb": first[name],
-            "grown_mb": after[name] - before[name],
-            "over_calls": 300 * SHARE[name] * rounds // 3,
+            "grown_mb": grown[name],
+            "over_calls": watched[name],
         }
         for name in PEERS
     }
     show_memory(console, memory)
     return {"medians": medians, "ratios": {what: ratios(measured[what]) for what in measured}, "memory": memory}
+
+
+def growth(worker: Worker, count: int) -> float:
+    """Return by how many megabytes a process grows over this many calls, warmed up before."""
+    worker.do("burst", at_once=64, count=BURST)
+    before = worker.do("memory")["rss_mb"]
+    for _ in range(count // BURST):
+        worker.do("burst", at_once=64, count=BURST)
+    return worker.do("memory")["rss_mb"] - before
 
 
 def median_of(rounds: Sequence[Round]) -> dict[str, float]:
@@ -157,6 +180,9 @@ def ratios(rounds: Sequence[Round]) -> dict[str, float]:
     return {name: statistics.median(each[name] / each[YARDSTICK] for each in rounds) for name in rounds[0]}
 
 
+DIGITS = {"burst": 0, "burst_cpu": 0, "chunk": 1}
+
+
 def show_calls(console: Console, medians: Mapping[str, Round], relative: Mapping[str, Round]) -> None:
     """Print what a call costs."""
     table = Table(title=f"One call on one core; in brackets: times {YARDSTICK}")
@@ -166,6 +192,7 @@ def show_calls(console: Console, medians: Mapping[str, Round], relative: Mapping
         "image": "1 MB image\nCPU ms",
         "chunk": "streamed chunk\nCPU µs",
         "burst": "64 at once\ncalls/s",
+        "burst_cpu": "64 at once\ncalls/CPU s",
     }
     table.add_column("")
     for title in titles.values():
@@ -174,7 +201,7 @@ def show_calls(console: Console, medians: Mapping[str, Round], relative: Mapping
         cells = []
         for what in titles:
             value = medians[what][name]
-            shown = f"{value:,.0f}" if what == "burst" else f"{value:,.2f}" if what != "chunk" else f"{value:,.1f}"
+            shown = f"{value:,.{DIGITS.get(what, 2)}f}"
             cells.append(f"{shown} ({relative[what][name]:.2f})")
         table.add_row(name, *cells)
     console.print(table)

@@ -54,9 +54,12 @@ async def burst(peer: Peer, *, at_once: int, count: int, start: int) -> Figures:
         for ask in asked:
             assert await peer.call(ask) == TEXT
 
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(caller() for _ in range(at_once)))
-    return {"calls_per_s": count / (time.perf_counter() - began)}
+    return {
+        "calls_per_s": count / (time.perf_counter() - began),
+        "calls_per_cpu_s": count / (time.process_time() - cpu),
+    }
 
 
 async def choose(chooser: Chooser, *, kind: str, deployments: int, count: int, start: int) -> Figures:
@@ -64,7 +67,7 @@ async def choose(chooser: Chooser, *, kind: str, deployments: int, count: int, s
     asked = [messages(kind, start + n) for n in range(count)]
     chooser.choose(asked[:1], deployments)
     spent = chooser.choose(asked, deployments)
-    return {f"{what}_us": seconds / count * 1e6 for what, seconds in spent.items()}
+    return {f"{what}_us": seconds * 1e6 for what, seconds in spent.items()}
 
 
 async def memory(_peer: Peer) -> Figures:

@@ -99,7 +99,25 @@ def _function(name: str, function: typing.Any) -> Iterator[str]:
             parameters=parameters,
             return_annotation=returns if returns is signature.empty else _Bare(_text(returns)),
         )
-        yield f"{word} {name}{bare}"
+        line = f"{word} {name}{bare}"
+        if len(line) <= 110:
+            yield line
+        else:  # one parameter a line, so that a diff shows what changed
+            yield f"{word} {name}("
+            yield from (f"    {parameter}," for parameter in _spelled(bare))
+            yield f") -> {bare.return_annotation}"
+
+
+def _spelled(signature: inspect.Signature) -> Iterator[str]:
+    """Return the parameters as written, with the mark that makes those after it keyword-only."""
+    marked = False
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            marked = True
+        if parameter.kind is parameter.KEYWORD_ONLY and not marked:
+            marked = True
+            yield "*"
+        yield str(parameter)
 
 
 def _text(annotation: object) -> str:
