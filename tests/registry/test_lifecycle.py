@@ -66,6 +66,13 @@ def test_a_model_is_offered_only_where_a_source_says_so() -> None:
     assert "intl-singapore" in (state.note or "")
 
 
+def test_what_is_not_offered_has_successors_too() -> None:
+    """QwQ-32B was never in Singapore; what answers in its place there is known all the same."""
+    state = Registry.load().lifecycle("qwq-32b", provider="dashscope", region="intl-singapore", on=NOW)
+    assert state.status is Lifecycle.NOT_OFFERED
+    assert "qwen3.6-plus" in state.replacements
+
+
 @pytest.mark.parametrize("provider", ["openai_compatible", "litellm"])
 def test_weights_outlive_the_platform(provider: str) -> None:
     """Elsewhere open weights are active from their release, and what is only sold is not offered."""
@@ -82,11 +89,14 @@ def test_every_replacement_chain_ends_at_a_living_model(region: str) -> None:
     registry = Registry.load()
     gone = 0
     for card in registry.cards.values():
-        if card.dashscope is None or region not in card.dashscope.regions or not card.roles:
+        if card.dashscope is None or not card.roles:
             continue
         for api_id in (card.id, *card.dashscope.snapshots):
             state = registry.lifecycle(api_id, provider="dashscope", region=region, on=NOW)
-            if state.status is not Lifecycle.RETIRED:
+            if (
+                state.status not in {Lifecycle.RETIRED, Lifecycle.NOT_OFFERED}
+                or not card.dashscope.lifecycle.replacements
+            ):
                 continue
             gone += 1
             assert state.replacements, f"{api_id} leads nowhere in {region}"
