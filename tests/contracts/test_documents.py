@@ -83,6 +83,22 @@ def test_command_in_a_document_exists(block: Block) -> None:
             check_command(part.strip(), block)
 
 
+INLINE = sorted(
+    {
+        (path.name, command)
+        for path in documents()
+        for command in re.findall(r"`((?:qwenroute|make) [^`\n]+)`", path.read_text("utf-8"))
+    }
+)
+
+
+@pytest.mark.parametrize(("document", "command"), INLINE)
+def test_command_in_a_sentence_exists(document: str, command: str) -> None:
+    """A command named in passing, `[--optional]` parts included, exists as well."""
+    line = re.sub(r"[\[\]]", " ", command)
+    check_command(line, Block(path=ROOT / document, line=1, language="sh", code=line))
+
+
 def check_command(line: str, block: Block) -> None:
     """Fail unless the command exists as it is written."""
     words = shlex.split(line, comments=True)
