@@ -48,15 +48,16 @@ def decide(
     way = _way(request, signals, policy, fleet)
     target = way.target
     asked = parameters(request)
-    sides = target.sides(signals, signals.text_tokens_upper)
+    weights = target.weigh(signals)
+    sides = target.sides(signals, weights, signals.text_tokens_upper)
     if (
         count_exactly is not None
         and not signals.text_tokens_exact
-        and sides != target.sides(signals, signals.text_tokens)
+        and sides != target.sides(signals, weights, signals.text_tokens)
         and (exact := count_exactly(request)) is not None
     ):
         signals = replace(signals, text_tokens=exact, text_tokens_upper=exact, text_tokens_exact=True)
-        sides = target.sides(signals, exact)
+        sides = target.sides(signals, weights, exact)
     shape = shape_of(signals, asked)
     look: Callable[[], Survey] = cache(partial(_survey, signals, asked, policy, fleet, way, shape))
     chosen = None
@@ -64,7 +65,8 @@ def decide(
     capped = asked.max_cost_usd is not None or policy.limits.max_cost_usd is not None
     if not capped:
         # A ceiling on the cost is compared with exact sizes: nothing to keep there.
-        key = (way.rule, way.objective, signals.task, signals.difficulty, shape, sides, target.classes(signals))
+        classes = target.classes(signals, weights)
+        key = (way.rule, way.objective, signals.task, signals.difficulty, shape, sides, classes)
         chosen = target.recall(key)
     if not isinstance(chosen, _Chosen):
         chosen = _choose(look(), way, signals, policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from qwenroute.documents import nearest
@@ -33,7 +34,7 @@ def named(name: str, fleet: Fleet) -> Target:
     registry = fleet.registry
     found = None if registry is None else registry.find(model)
     if registry is None or found is None:
-        raise _unknown(name, model, fleet)
+        raise _unknown(name, fleet)
     if endpoint and endpoint not in fleet.endpoints:
         close = nearest(endpoint, fleet.endpoints)
         hint = f"did you mean `{model}@{close}`?" if close else f"in use: {', '.join(fleet.endpoints)}"
@@ -64,6 +65,7 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
     """Return what answers in place of a model that no endpoint serves any more."""
     model = found.api_id
     absent: list[Rejection] = []
+    left: str | None = None
     gone: str | None = None
     following: list[str] = []
     for endpoint in endpoints:
@@ -74,21 +76,22 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
         state = registry.lifecycle(model, provider=endpoint.provider, region=endpoint.region, on=fleet.on)
         place = endpoint.name if endpoint.region is None else f"{endpoint.name} ({endpoint.region})"
         when = f" on {state.retires_on}" if state.retires_on else ""
+        reason = f"it is {state.status.replace('_', ' ')} here"
         if state.status is Lifecycle.RETIRED:
-            gone = gone or f"`{model}` left {place}{when}"
-            following += state.replacements
+            left = left or f"`{model}` left {place}{when}"
             reason = f"it left{when}"
-        elif state.status.callable:
-            reason = "it is not offered in this region"
-        else:
-            reason = f"it is {state.status.replace('_', ' ')} here"
+        if state.replacements and not state.status.callable:
+            gone = gone or left or f"`{model}` is {state.status.replace('_', ' ')} at {place}"
+            following += state.replacements
         absent.append(Rejection(deployment=label, gate="lifecycle", reason=reason))
     following = list(dict.fromkeys(following))
-    if gone is not None and fleet.policy.retired is Retired.REFUSE:
+    if left is not None and fleet.policy.retired is Retired.REFUSE:
         instead = ", ".join(f"`{model}`" for model in following)
         instead = f"name its successor yourself: {instead}" if following else "name another"
-        raise ModelRetired(f"{gone}, and the policy `{fleet.policy.name}` says `retired: refuse`; {instead}")
+        raise ModelRetired(f"{left}, and the policy `{fleet.policy.name}` says `retired: refuse`; {instead}")
     role = next(iter(found.card.roles_on(fleet.on)), None)
+    if fleet.policy.retired is Retired.REFUSE:
+        following, gone = [], None
     allowed = {e.name for e in endpoints}
     stages = [
         Stage(model, role, tuple(d for d in fleet.by_model.get(model, ()) if d.endpoint in allowed))
@@ -97,9 +100,14 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
     return Target(tuple(stages) or (Stage(name, None, ()),), absent=tuple(absent), gone=gone)
 
 
-def _unknown(name: str, model: str, fleet: Fleet) -> UnknownModel:
+def _unknown(name: str, fleet: Fleet) -> UnknownModel:
     policy = fleet.policy
-    choices = [*policy.routes, *policy.pools, *fleet.by_id, *fleet.by_model]
-    close = nearest(name, choices) or (None if fleet.registry is None else fleet.registry.suggest(model))
-    hint = f"did you mean `{close}`?" if close else f"routes: {', '.join(policy.routes)}; see also `qwenroute models`"
+    known = () if fleet.registry is None else fleet.registry.cards
+    choices = dict.fromkeys([*policy.routes, *policy.pools, *fleet.by_id, *fleet.by_model, *known])
+    close = [f"`{match}`" for match in get_close_matches(name, choices, n=3)]
+    hint = (
+        f"did you mean {' or '.join(close)}?"
+        if close
+        else f"routes: {', '.join(policy.routes)}; see also `qwenroute models`"
+    )
     return UnknownModel(f"`{name}` is neither a route, a role, a model nor a deployment; {hint}", param="model")

@@ -16,7 +16,7 @@ from qwenroute.domain.decision import Candidate, Rejection, Step
 from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
 from qwenroute.routing import gates
-from qwenroute.routing.needs import Needs, Parameters, load, room, shapes, thinks
+from qwenroute.routing.needs import Load, Needs, Parameters, load, room, shapes, thinks
 from qwenroute.routing.score import rate, size_class
 
 MAX_KEPT = 4_096
@@ -67,7 +67,11 @@ class Target:
         self._screened: dict[Hashable, Screened] = {}
         self._kept: dict[Hashable, object] = {}
 
-    def sides(self, signals: Signals, text_tokens: int) -> tuple[int, ...]:
+    def weigh(self, signals: Signals) -> tuple[Load, ...]:
+        """Return the attachments' weight under each of the rules here; nothing where there are none."""
+        return tuple(load(signals, rules) for rules in self._media_rules) if signals.media else ()
+
+    def sides(self, signals: Signals, weights: Sequence[Load], text_tokens: int) -> tuple[int, ...]:
         """Return on which side of every limit here a text of this many tokens falls."""
         answer = signals.max_output_tokens
         key = None
@@ -77,24 +81,22 @@ class Target:
         bounds = self._bounds.get(key)
         if bounds is None:
             bounds = self._bounds[key] = _Bounds(self.stages, signals if answer is None else None)
-        if not signals.media:
+        if not weights:
             return bounds.sides(text_tokens, answer)
         found: list[int] = []
-        extra = text_tokens - signals.text_tokens_upper
-        for rules in self._media_rules:
-            found += bounds.sides(load(signals, rules).total + extra, answer)
+        for rules, weight in zip(self._media_rules, weights, strict=True):
+            found += bounds.sides(text_tokens + weight.pictures + weight.audio, answer)
             found.append(all(gates.attachment(item, rules) is None for item in signals.media))
         return tuple(found)
 
-    def classes(self, signals: Signals) -> tuple[int, ...]:
+    def classes(self, signals: Signals, weights: Sequence[Load]) -> tuple[int, ...]:
         """Return the size classes that expectations are made of."""
         text = size_class(signals.text_tokens_upper)
         answer = -1 if signals.max_output_tokens is None else size_class(signals.max_output_tokens)
-        if not signals.media:
+        if not weights:
             return text, answer
         found = [text, answer]
-        for rules in self._media_rules:
-            weight = load(signals, rules)
+        for weight in weights:
             found += (size_class(weight.pictures), size_class(weight.audio))
         return tuple(found)
 
