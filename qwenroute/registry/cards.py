@@ -326,7 +326,7 @@ class QualityLike(BaseModel):
 class LaterRoles(BaseModel):
     """Roles that an alias serves only since it points to another model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     since: date
     roles: tuple[Role, ...]

@@ -44,6 +44,13 @@ NEWER_IMAGE_MAX_TOKENS = 16_384
 SELF_HOST_VIDEO_MAX_FRAMES = 768
 
 _MEDIA_FIELDS = tuple(f.name for f in fields(MediaLimits) if f.name in facts.Media.model_fields)
+_LIMITS = (
+    "context_tokens",
+    "max_input_tokens",
+    "max_input_thinking_tokens",
+    "max_output_tokens",
+    "max_thinking_tokens",
+)
 _NO_PICTURES = frozenset({Modality.TEXT, Modality.AUDIO})
 _CHOICES_EVERYWHERE = frozenset({"auto", "none"})
 
@@ -157,10 +164,11 @@ def _limits(offer: facts.DashScope | None, here: facts.RegionFacts | None) -> di
     found: dict[str, int] = {}
     for group in (offer.limits if offer is not None else None, here.limits if here is not None else None):
         if group is not None:
-            for name in ("context_tokens", "max_input_tokens", "max_output_tokens", "max_thinking_tokens"):
-                value = getattr(group, name)
-                if value is not None:
-                    found[name] = value
+            found |= {name: value for name in _LIMITS if (value := getattr(group, name)) is not None}
+    shorter = found.pop("max_input_thinking_tokens", None)
+    if shorter is not None:
+        # Whether it will think is not known yet, so the prompt has to fit if it does.
+        found["max_input_tokens"] = min(shorter, found.get("max_input_tokens", shorter))
     return found
 
 

@@ -74,7 +74,7 @@ class Laid:
 class _File(BaseModel):
     """What a file comes to once it is laid over the shipped facts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     models: dict[str, ModelCard] = {}
     platform: Platform | None = None

@@ -15,7 +15,7 @@ from qwenroute.registry.units import Count, Flag, Rate, Share, Tokens
 class Region(BaseModel):
     """A region of DashScope: its hosts, and the currency that it bills in."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     mode: str
     base_url: str | None = None
@@ -59,7 +59,7 @@ class Retirement(Group):
 class Range(BaseModel):
     """What a parameter may be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     min: float | None = None
     min_exclusive: Flag = False
@@ -72,7 +72,7 @@ class Range(BaseModel):
 class Platform(BaseModel):
     """The platform's own facts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     regions: dict[str, Region]
     regions_sources: tuple[str, ...]

@@ -65,6 +65,11 @@ def test_two_ids_of_one_model_stand_apart() -> None:
         Registry.load().deployments(twice, THEN)
 
 
+def test_the_shorter_prompt_counts_where_thinking_shortens_it() -> None:
+    """A prompt that passes has to fit whether the model will think or not."""
+    assert on_dashscope("qwen3.8-omni-flash", on=NOW).max_input_tokens == 983_616
+
+
 def test_mathematics_is_short_and_step_by_step() -> None:
     """Math models have 4,096 tokens in all, 3,072 in and out, and want steps."""
     math = on_dashscope("qwen2.5-math-72b-instruct")
