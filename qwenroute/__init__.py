@@ -82,7 +82,7 @@ _EXPORTS = {
     "load_policy": "policy",
 }
 
-__all__ = [  # noqa: PLE0604 - spelled out for type checkers and readers
+__all__ = [
     "AllAttemptsFailed",
     "AsyncRouter",
     "AsyncStream",

@@ -174,9 +174,10 @@ class AsyncRouter:
     def _open(self) -> Mapping[str, Provider]:
         endpoints = self.fleet.endpoints
         if self._providers.keys() != endpoints.keys():
-            if self._transport is None:
-                self._transport = AiohttpTransport() if self._http_client is None else HttpxTransport(self._http_client)
             transport = self._transport
+            if transport is None:
+                client = self._http_client
+                transport = self._transport = AiohttpTransport() if client is None else HttpxTransport(client)
             self._providers = {name: build_provider(endpoint, transport) for name, endpoint in endpoints.items()}
         return self._providers
 

@@ -16,7 +16,7 @@ from qwenroute.cli.route import row
 from qwenroute.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from qwenroute.client import Router
+    from qwenroute.client import Hints, Router
     from qwenroute.domain.record import Record
 
 MAX_FILE_BYTES = 7 * 1024 * 1024
@@ -46,7 +46,7 @@ def ask(
     Without a key there is nothing to ask: set DASHSCOPE_API_KEY, or QWENROUTE_SELF_HOSTED_URL and
     QWENROUTE_SELF_HOSTED_MODELS, or run `qwenroute simulate` and export what it prints.
     """
-    from qwenroute.client import Hints, Router  # noqa: PLC0415
+    from qwenroute.client import Router  # noqa: PLC0415
     from qwenroute.routing import explain as in_words  # noqa: PLC0415
 
     text = sys.stdin.read() if question == "-" else question
@@ -62,8 +62,8 @@ def ask(
         hints["quality"] = "top"
     with Router(policy, registry=options.registry(overlay), on=options.day(on)) as router:
         if explain:
-            spoken = {} if speak is None else {"modalities": ["text", "audio"]}
-            decision = router.route(model=model, messages=messages, qwenroute=hints, **spoken)
+            modalities = None if speak is None else ["text", "audio"]
+            decision = router.route(model=model, messages=messages, qwenroute=hints, modalities=modalities)
             typer.echo(in_words(decision) + "\n", err=True)
         if as_json or speak is not None:
             _whole(router, model, messages, hints, speak, as_json=as_json)
@@ -71,13 +71,13 @@ def ask(
             _streamed(router, model, messages, hints)
 
 
-def _streamed(router: Router, model: str, messages: list[dict[str, object]], hints: object) -> None:
+def _streamed(router: Router, model: str, messages: list[dict[str, object]], hints: Hints) -> None:
     thinking = False
     stream = router.chat.completions.create(
         model=model,
         messages=messages,
         stream=True,
-        qwenroute=hints,  # type: ignore[arg-type]
+        qwenroute=hints,
     )
     with stream:
         for chunk in stream:
@@ -94,10 +94,15 @@ def _streamed(router: Router, model: str, messages: list[dict[str, object]], hin
 
 
 def _whole(
-    router: Router, model: str, messages: list[dict[str, object]], hints: object, speak: Path | None, *, as_json: bool
+    router: Router, model: str, messages: list[dict[str, object]], hints: Hints, speak: Path | None, *, as_json: bool
 ) -> None:
-    spoken: dict[str, object] = {} if speak is None else {"modalities": ["text", "audio"], "audio": {"format": "wav"}}
-    answer = router.chat.completions.create(model=model, messages=messages, qwenroute=hints, **spoken)  # type: ignore[call-overload]
+    answer = router.chat.completions.create(
+        model=model,
+        messages=messages,
+        qwenroute=hints,
+        modalities=None if speak is None else ["text", "audio"],
+        audio=None if speak is None else {"format": "wav"},
+    )
     message = answer.choices[0].message
     if speak is not None:
         if message.audio is None:

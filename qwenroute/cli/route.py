@@ -18,6 +18,9 @@ from qwenroute.domain.decision import Decision
 from qwenroute.errors import InvalidRequest, MissingCredentials, QwenRouteError
 from qwenroute.registry import media_tokens
 
+if TYPE_CHECKING:
+    from qwenroute.client import Router
+
 
 def route(
     file: Annotated[
@@ -44,7 +47,7 @@ def route(
         try:
             body = _parse(line)
             name = body.pop("id", number)
-            decision = router.route(**body)  # type: ignore[arg-type] - the body is checked by the router
+            decision = router.route(**body)
         except QwenRouteError as error:
             failed += 1
             print(json.dumps({"id": name, "error": str(error)}, ensure_ascii=False))
@@ -91,7 +94,7 @@ def _router(policy: str, overlay: list[Path] | None, on: date | None):  # type: 
         return Router(policy, registry=registry, on=on, environ={**os.environ, "DASHSCOPE_API_KEY": "not-set"})
 
 
-def _parse(line: str) -> dict[str, object]:
+def _parse(line: str) -> dict[str, Any]:
     try:
         body = json.loads(line)
     except ValueError as error:

@@ -25,9 +25,13 @@ class HttpRequest:
 class HttpResponse(Protocol):
     """An answer whose head has arrived; the body is still to be read."""
 
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
 
     async def read(self) -> bytes:
         """Return the whole body."""
@@ -55,12 +59,17 @@ class Transport(Protocol):
 class Reply(Protocol):
     """An answer under way: JSON documents, one per chunk, or one for the whole."""
 
-    notes: tuple[str, ...]
-    """What was changed on the wire for this model, in words."""
-    streamed: bool
-    """Whether the documents are chunks (a stream-only model streams to every caller)."""
-    simulated: bool
-    """Whether the server says that it is a simulator."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed on the wire for this model, in words."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the documents are chunks (a stream-only model streams to every caller)."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the server says that it is a simulator."""
 
     def documents(self) -> AsyncIterator[bytes]:
         """Yield each document as it arrives, unparsed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -25,6 +25,12 @@ def platform() -> Iterator[SimulatorHandle]:
     """One server for the file."""
     with simulator(time_scale=0, rate_limits=False) as handle:
         yield handle
+
+
+async def drain(stream: AsyncIterator[object], into: list[object]) -> None:
+    """Keep what arrives, whatever follows."""
+    async for chunk in stream:
+        into.append(chunk)  # noqa: PERF401 - what arrived before an error has to stay
 
 
 def loop_threads() -> list[threading.Thread]:
@@ -126,12 +132,11 @@ async def test_a_broken_stream_is_told_with_everything_that_arrived(platform: Si
     from qwenroute.simulator import Cut
 
     platform.fail("*", Cut(after_chunks=3), times=1)
-    received = []
+    received: list[object] = []
     async with AsyncRouter(environ=platform.environ()) as router:
         stream = await router.chat.completions.create(messages=HELLO, stream=True)
         with pytest.raises(StreamInterrupted) as caught:
-            async for chunk in stream:
-                received.append(chunk)
+            await drain(stream, received)
     platform.clear_faults()
     assert received
     assert len(caught.value.attempts) == 1
@@ -166,7 +171,7 @@ async def test_a_cancelled_call_leaves_nothing_behind(platform: SimulatorHandle)
     async with AsyncRouter(environ=platform.environ()) as router:
         task = asyncio.create_task(router.chat.completions.create(messages=HELLO))
         async with asyncio.timeout(5):
-            while len(platform.requests) == before:
+            while len(platform.requests) == before:  # noqa: ASYNC110 - the server lives on another thread
                 await asyncio.sleep(0.005)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
