@@ -83,7 +83,7 @@ def row(decision: Decision) -> dict[str, object]:
     }
 
 
-def _router(policy: str, overlay: list[Path] | None, on: date | None):  # type: ignore[no-untyped-def]
+def _router(policy: str, overlay: list[Path] | None, on: date | None) -> Router:
     from qwenroute.client import Router  # noqa: PLC0415 - importing it takes a while, --help should not
 
     registry = options.registry(overlay)
