@@ -11,6 +11,7 @@ QwenRouteError
 ├── AttemptFailed             one attempt, translated; caught inside
 └── CallFailed                `attempts` lists what was tried, oldest first
     ├── AllAttemptsFailed     the plan is used up
+    ├── NothingAvailable      nothing was sent: open breakers, cooldowns, quotas; `record.passed_over` says which
     ├── DeadlineExceeded      time is up
     └── StreamInterrupted     it broke after the first token; the caller has what arrived
 """
@@ -90,6 +91,10 @@ class CallFailed(QwenRouteError):
 
 class AllAttemptsFailed(CallFailed):
     """Every attempt that the plan allows failed."""
+
+
+class NothingAvailable(CallFailed):
+    """Every step of the plan is kept from being called just now; nothing was sent."""
 
 
 class DeadlineExceeded(CallFailed):

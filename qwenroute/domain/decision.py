@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from qwenroute.domain.capability import Deployment, Role
 from qwenroute.domain.failure import FailureKind
@@ -63,6 +64,27 @@ class RetryRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeRules:
+    """When a second attempt is made beside a slow first one.
+
+    After `percentile` (0..100) of that deployment's own recent latency; `after_s` stands in until
+    there is enough of it. None means: not before that.
+    """
+
+    percentile: float = 95.0
+    after_s: float | None = None
+
+
+class Resume(StrEnum):
+    """What happens to a stream that breaks after its first token."""
+
+    REPORT = "report"
+    """The caller has what arrived, and gets an error."""
+    CONTINUE = "continue"
+    """A model that can continue a prefix goes on from what the caller has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One entry of the plan: a deployment, and how it is to be asked."""
 
@@ -71,6 +93,8 @@ class Step:
     role: Role | None
     thinking: bool | None = None
     """On, off, or (None) as the model does by itself."""
+    worst_cost_usd: float = 0.0
+    """The most it can cost; known only where the plan has a ceiling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +107,12 @@ class Plan:
     max_attempts: int
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: RetryRules = field(default_factory=RetryRules)
+    queue_s: float = 0.0
+    """How long a known limit may be waited for where no other step is left."""
+    hedge: HedgeRules | None = None
+    resume: Resume = Resume.REPORT
+    max_cost_usd: float | None = None
+    """What all attempts together may cost."""
     fall_back_on: frozenset[FailureKind] = frozenset()
     """Failures that end the call unless the policy names them here: refusals of the content,
     the credential or the bill."""

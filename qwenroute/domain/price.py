@@ -127,3 +127,14 @@ class Exchange:
         if money.currency == self.report:
             return money
         return Money(amount=money.amount * self.rates[money.currency], currency=self.report)
+
+    def usd(self, money: Money) -> float:
+        """Return the amount in US dollars.
+
+        Raises:
+            KeyError: the policy names no rate for the currency, or none for the dollar.
+        """
+        if money.currency == "USD":
+            return money.amount
+        dollar = 1.0 if self.report == "USD" else self.rates["USD"]
+        return self.convert(money).amount / dollar

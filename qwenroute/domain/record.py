@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qwenroute.domain.decision import Decision
-from qwenroute.domain.failure import Failure
+from qwenroute.domain.decision import Decision, Rejection
+from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.price import Money, Usage
 
 
@@ -23,8 +23,23 @@ class Attempt:
     usage: Usage | None = None
     cost: Money | None = None
     """In the currency of the price; None where no price is known."""
+    reckoned: bool = False
+    """The usage was reckoned: it ended before it could report one."""
+    cancelled: bool = False
+    """It was not needed any more: the other of two was first, or the caller left."""
     notes: tuple[str, ...] = ()
     """What was changed on the wire for this model, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splice:
+    """A place in a streamed answer where another attempt went on from what the caller had."""
+
+    after_characters: int
+    broken: str
+    """The deployment whose stream broke."""
+    failure: FailureKind
+    continued_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +49,9 @@ class Record:
     id: str
     decision: Decision
     attempts: tuple[Attempt, ...]
+    passed_over: tuple[Rejection, ...] = ()
+    """Steps that were not sent because something stood in the way just then."""
+    splices: tuple[Splice, ...] = ()
     latency_s: float
     ttft_s: float | None = None
     usage: Usage | None = None

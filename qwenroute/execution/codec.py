@@ -50,5 +50,13 @@ class Codec(ABC, Generic[Answer, Piece]):
         """Return the usage that it reports."""
 
     @abstractmethod
+    def text(self, piece: Piece) -> str | None:
+        """Return the visible text of a piece; None where it carries what text alone cannot continue."""
+
+    @abstractmethod
+    def continued(self, piece: Piece, first: Piece) -> Piece:
+        """Return a piece of a resumed stream as one of the stream that began with `first`."""
+
+    @abstractmethod
     def collector(self) -> Collecting[Answer, Piece]:
         """Return an empty collector."""

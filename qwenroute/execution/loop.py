@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic
 
-from qwenroute.domain.decision import Decision
-from qwenroute.domain.failure import Failure, FailureKind
+from qwenroute.domain.decision import Decision, Rejection, Step
+from qwenroute.domain.failure import Failure
+from qwenroute.domain.health import Gatekeeper, Obstacle
 from qwenroute.domain.price import Exchange, Money, Usage
-from qwenroute.domain.protocols import Provider, Reply
-from qwenroute.domain.record import Attempt, Record
+from qwenroute.domain.protocols import Provider
+from qwenroute.domain.record import Attempt, Record, Splice
 from qwenroute.domain.request import Request
-from qwenroute.errors import AllAttemptsFailed, AttemptFailed, CallFailed, DeadlineExceeded, StreamInterrupted
+from qwenroute.errors import (
+    AllAttemptsFailed,
+    AttemptFailed,
+    CallFailed,
+    DeadlineExceeded,
+    NothingAvailable,
+    StreamInterrupted,
+)
+from qwenroute.execution.attempt import LiveAttempt
 from qwenroute.execution.backoff import Backoff
 from qwenroute.execution.codec import Answer, Codec, Piece
 from qwenroute.execution.machine import (
     Call,
+    Cancel,
     Cause,
+    Command,
     Deliver,
     Event,
     Execution,
@@ -27,17 +37,34 @@ from qwenroute.execution.machine import (
     Finished,
     FirstToken,
     GiveUp,
+    Refused,
     Relay,
-    Wait,
-    Waited,
+    SetTimer,
+    Timer,
+    TimerFired,
 )
+from qwenroute.registry import media_tokens
+
+Live = LiveAttempt[Answer, Piece]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What every call of one router is performed with."""
+
+    providers: Mapping[str, Provider]
+    gatekeeper: Gatekeeper
+    exchange: Exchange
+    backoff: Backoff
+    on_attempt: Callable[[Attempt], None]
+    before_attempt: Callable[[Request, Step], Awaitable[None]] | None = None
 
 
 class Run(Generic[Answer, Piece]):
     """One call, from its plan to its answer and its record.
 
     Use `answer` for a whole answer; `open`, then `next` until None, for a stream. `aclose` ends
-    either early. `on_attempt` hears of every attempt as it ends.
+    either early. Whatever ends it, every attempt is settled.
     """
 
     def __init__(
@@ -46,29 +73,40 @@ class Run(Generic[Answer, Piece]):
         id: str,  # noqa: A002 - the record's id
         request: Request,
         decision: Decision,
-        providers: Mapping[str, Provider],
+        means: Means,
         codec: Codec[Answer, Piece],
-        exchange: Exchange,
-        backoff: Backoff,
-        on_attempt: Callable[[Attempt], None],
     ) -> None:
         self._id = id
         self._request = request
         self._decision = decision
-        self._providers = providers
+        self._means = means
         self._codec = codec
-        self._exchange = exchange
-        self._on_attempt = on_attempt
         self._now = asyncio.get_running_loop().time
         self._started = self._now()
-        self._machine = Execution(decision.plan, backoff, streamed=request.stream)
-        self._attempts: list[Attempt] = []
-        self._current: Attempt | None = None
-        self._reply: Reply | None = None
-        self._documents: AsyncIterator[bytes] | None = None
-        self._held: deque[Piece] = deque()
-        self._usage: Usage | None = None
-        self._answer: Answer | None = None
+        gatekeeper, plan = means.gatekeeper, decision.plan
+        percentile = None if plan.hedge is None else plan.hedge.percentile
+        fixed_s = None if plan.hedge is None else plan.hedge.after_s
+
+        def hedge_after_s(step: Step) -> float | None:
+            known = None if percentile is None else gatekeeper.hedge_after_s(step.deployment, percentile)
+            return fixed_s if known is None else known
+
+        self._machine = Execution(
+            plan,
+            means.backoff,
+            streamed=request.stream,
+            may_retry=gatekeeper.withdraw_retry,
+            hedge_after_s=hedge_after_s,
+        )
+        self._live: dict[int, Live[Answer, Piece]] = {}
+        self._tasks: dict[int, asyncio.Task[Event]] = {}
+        self._timers: list[tuple[float, Timer]] = []
+        self._winner: Live[Answer, Piece] | None = None
+        self._ended: list[Attempt] = []
+        self._passed_over: list[Rejection] = []
+        self._splices: list[Splice] = []
+        self._said: list[str] = []
+        self._first: Piece | None = None
         self._simulated = False
 
     async def answer(self) -> Answer:
@@ -77,9 +115,12 @@ class Run(Generic[Answer, Piece]):
         Raises:
             CallFailed: no attempt that the plan allows brought one.
         """
-        await self._drive()
-        assert self._answer is not None
-        return self._answer
+        await self._drive(self._machine.start(self._started))
+        assert self._winner is not None
+        answer = self._winner.answer
+        assert answer is not None
+        await self._end(self._winner, None)
+        return answer
 
     async def open(self) -> None:
         """Return once the first token is there, or the end of an answer without one.
@@ -87,208 +128,245 @@ class Run(Generic[Answer, Piece]):
         Raises:
             CallFailed: no attempt that the plan allows brought one.
         """
-        await self._drive()
+        await self._drive(self._machine.start(self._started))
 
     async def next(self) -> Piece | None:
         """Return the next piece of the stream, or None at its end.
 
         Raises:
-            StreamInterrupted, DeadlineExceeded: everything received has been handed on.
+            StreamInterrupted: everything received has been handed on.
         """
-        if self._held:
-            return self._held.popleft()
-        if self._reply is None:
-            return None
-        between_s = self._decision.plan.timeouts.between_tokens_s
-        try:
-            async with asyncio.timeout_at(self._limit(between_s)):
-                piece = await self._read()
-        except TimeoutError:
-            failure = Failure(kind=FailureKind.TIMEOUT, message=f"no token for {between_s} s")
-        except AttemptFailed as error:
-            failure = error.failure
-        else:
+        while (winner := self._winner) is not None:
+            try:
+                piece = await winner.read()
+            except AttemptFailed as error:
+                await self._broke(winner, error.failure)
+                continue
+            except BaseException:
+                await self.aclose()
+                raise
             if piece is None:
-                await self._end(None)
+                await self._end(winner, None)
+                self._winner = None
+                return None
+            if self._first is None:
+                self._first = piece
+            elif self._splices:
+                piece = self._codec.continued(piece, self._first)
             return piece
-        await self._end(failure)
-        command = self._machine.handle(Failed(failure), self._now())
-        assert isinstance(command, GiveUp)
-        raise self._error(command.cause)
+        return None
 
     async def aclose(self) -> None:
         """Give up what is still under way. Idempotent."""
-        self._held.clear()
-        if self._current is not None:
-            await self._end(None)
+        live = [*self._live.values(), *([] if self._winner is None else [self._winner])]
+        self._live.clear()
+        self._winner = None
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+        for attempt in live:
+            await self._end(attempt, None, cancelled=True)
 
     def record(self) -> Record:
         """Return the record as it stands."""
-        attempts = tuple(self._attempts)
-        if self._current is not None:
-            attempts += (self._closed(self._current, None),)
+        under_way = [] if self._winner is None else [self._written(self._winner, None, cancelled=False)]
+        attempts = (*self._ended, *under_way)
         last = attempts[-1] if attempts and attempts[-1].failure is None else None
+        first_tokens = [a.first_token_s for a in attempts if a.first_token_s is not None and not a.cancelled]
         return Record(
             id=self._id,
             decision=self._decision,
             attempts=attempts,
-            latency_s=attempts[-1].ended_s if attempts else self._elapsed(),
-            ttft_s=None if last is None else last.first_token_s,
+            passed_over=tuple(self._passed_over),
+            splices=tuple(self._splices),
+            latency_s=max((a.ended_s for a in attempts), default=self._now() - self._started),
+            ttft_s=min(first_tokens, default=None) if last is not None else None,
             usage=None if last is None else last.usage,
             cost=self._total(attempts),
             simulated=self._simulated,
         )
 
-    async def _drive(self) -> None:
-        command = self._machine.start(self._started)
-        while True:
-            match command:
-                case Call():
-                    event: Event = await self._attempt(command)
-                case Wait(seconds=seconds):
-                    await asyncio.sleep(seconds)
-                    event = Waited()
-                case GiveUp(cause=cause):
-                    raise self._error(cause)
-                case Relay() | Deliver():
-                    return
-            command = self._machine.handle(event, self._now())
+    async def _drive(self, commands: list[Command]) -> None:
+        """Perform until the machine says that there is something to hand on."""
+        try:
+            while True:
+                for command in commands:
+                    match command:
+                        case Call():
+                            event = self._admit(command)
+                            if event is not None:
+                                commands = self._machine.handle(event, self._now())
+                                break
+                        case SetTimer(timer=timer, seconds=seconds):
+                            self._timers.append((self._now() + seconds, timer))
+                        case Cancel(attempt=number):
+                            await self._cancel(number)
+                        case Relay(attempt=number) | Deliver(attempt=number):
+                            self._winner = self._live.pop(number)
+                            self._timers.clear()
+                            return
+                        case GiveUp(cause=cause):
+                            raise _ERRORS[cause](cause.value, self.record())
+                else:
+                    commands = self._machine.handle(await self._event(), self._now())
+        except BaseException:
+            await self.aclose()
+            raise
 
-    async def _attempt(self, call: Call) -> Event:
-        """Perform one attempt up to the point where the machine has to be asked again."""
+    def _admit(self, call: Call) -> Event | None:
+        """Start an attempt, or say what stands in its way."""
         deployment = call.step.deployment
-        self._usage = None
-        self._held.clear()
-        self._current = Attempt(
-            number=call.number,
+        if call.resumes:
+            self._request = _continuing(self._request, "".join(self._said))
+        tokens = 0
+        if deployment.rate_limits.tpm is not None:
+            tokens = self._prompt_tokens(call.step) + (self._decision.signals.max_output_tokens or 0)
+        ticket = self._means.gatekeeper.admit(deployment, tokens, self._now())
+        if isinstance(ticket, Obstacle):
+            self._passed_over.append(
+                Rejection(deployment=deployment.id, gate=ticket.gate, reason=ticket.reason),
+            )
+            return Refused(call.attempt, ticket)
+        plan = self._decision.plan
+        self._live[call.attempt] = LiveAttempt(
+            call.attempt, call.step, ticket, self._codec, plan.timeouts, self._machine.deadline
+        )
+        return None
+
+    async def _event(self) -> Event:
+        """Wait for the next thing to happen."""
+        if not self._timers and len(self._live) == 1 and not self._tasks:
+            return await self._advance(next(iter(self._live.values())))  # nothing to wait for beside it: no task needed
+        for number, attempt in self._live.items():
+            if number not in self._tasks:
+                self._tasks[number] = asyncio.create_task(self._advance(attempt))
+        wait_s = None
+        if self._timers:
+            self._timers.sort(key=lambda timer: timer[0])
+            wait_s = max(0.0, self._timers[0][0] - self._now())
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            for number, task in self._tasks.items():
+                if task.done():
+                    del self._tasks[number]
+                    return task.result()
+        elif wait_s:
+            await asyncio.sleep(wait_s)
+        return TimerFired(self._timers.pop(0)[1])
+
+    async def _advance(self, attempt: Live[Answer, Piece]) -> Event:
+        """Bring an attempt to its next event."""
+        step, number = attempt.step, attempt.number
+        gatekeeper = self._means.gatekeeper
+        try:
+            if attempt.first_token_at is None:
+                if self._means.before_attempt is not None:
+                    await self._means.before_attempt(self._request, step)
+                await attempt.begin(self._means.providers[step.deployment.endpoint], self._request)
+                self._simulated = self._simulated or attempt.simulated
+                if attempt.first_token_at is not None:
+                    gatekeeper.first_token(attempt.ticket, self._now())
+                    if self._request.stream or (attempt.answer is None and self._decision.plan.hedge is not None):
+                        return FirstToken(number)
+                elif self._request.stream:
+                    return Finished(number)
+            await attempt.collect()
+        except AttemptFailed as error:
+            self._live.pop(number, None)
+            written = await self._end(attempt, error.failure)
+            return Failed(number, error.failure, cost_usd=self._usd(written))
+        return Finished(number)
+
+    async def _broke(self, winner: Live[Answer, Piece], failure: Failure) -> None:
+        """Ask the machine whether a stream that broke goes on elsewhere; raise if it does not."""
+        self._said += winner.text
+        self._winner = None
+        written = await self._end(winner, failure)
+        resumable = winner.continuable and bool(self._said)
+        event = Failed(winner.number, failure, resumable=resumable, cost_usd=self._usd(written))
+        await self._drive(self._machine.handle(event, self._now()))
+        after = self._winner
+        assert after is not None
+        splice = Splice(
+            after_characters=sum(map(len, self._said)),
+            broken=winner.step.deployment.id,
+            failure=failure.kind,
+            continued_by=after.step.deployment.id,
+        )
+        self._splices.append(splice)
+
+    async def _cancel(self, number: int) -> None:
+        attempt = self._live.pop(number, None)
+        task = self._tasks.pop(number, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if attempt is not None:
+            await self._end(attempt, None, cancelled=True)
+
+    async def _end(self, attempt: Live[Answer, Piece], failure: Failure | None, *, cancelled: bool = False) -> Attempt:
+        """Settle an attempt, write it down, and release what it holds."""
+        written = self._written(attempt, failure, cancelled=cancelled)
+        self._ended.append(written)
+        self._means.gatekeeper.settle(attempt.ticket, failure, written.usage, self._now(), cancelled=cancelled)
+        self._means.on_attempt(written)
+        await attempt.aclose()
+        return written
+
+    def _written(self, attempt: Live[Answer, Piece], failure: Failure | None, *, cancelled: bool) -> Attempt:
+        deployment, started = attempt.step.deployment, self._started
+        usage, reckoned = attempt.usage, False
+        if usage is None and (cancelled or attempt.first_token_at is not None):
+            # It ended before it could report: what it was sent and what arrived will be billed.
+            usage = Usage(prompt_tokens=self._prompt_tokens(attempt.step), completion_tokens=attempt.output_tokens)
+            reckoned = True
+        price, cost = deployment.price, None
+        if usage is not None and price is not None:
+            cost = price.cost(usage, thought=bool(attempt.step.thinking) or usage.reasoning_tokens > 0)
+        return Attempt(
+            number=attempt.number,
             deployment=deployment.id,
             model=deployment.model,
-            started_s=self._elapsed(),
-            ended_s=0.0,
+            started_s=attempt.started_at - started,
+            first_token_s=None if attempt.first_token_at is None else attempt.first_token_at - started,
+            ended_s=self._now() - started,
+            failure=failure,
+            usage=usage,
+            reckoned=reckoned,
+            cost=cost,
+            cancelled=cancelled,
+            notes=attempt.notes,
         )
-        timeouts = self._decision.plan.timeouts
-        limit_s = timeouts.first_token_s if self._request.stream or deployment.stream_only else timeouts.answer_s
-        try:
-            async with asyncio.timeout_at(self._limit(limit_s)) as scope:
-                provider = self._providers[deployment.endpoint]
-                reply = await provider.call(self._request, call.step, connect_s=timeouts.connect_s)
-                self._reply = reply
-                self._documents = reply.documents()
-                self._simulated = self._simulated or reply.simulated
-                self._current = replace(self._current, notes=reply.notes)
-                if not reply.streamed:
-                    event = await self._whole()
-                elif self._request.stream:
-                    event = await self._first_token()
-                else:
-                    event = await self._collect(scope)
-        except TimeoutError:
-            waited = self._elapsed() - self._current.started_s
-            seen = "nothing" if self._current.first_token_s is None else "no end of the answer"
-            failure = Failure(kind=FailureKind.TIMEOUT, message=f"{seen} after {waited:.1f} s")
-        except AttemptFailed as error:
-            failure = error.failure
-        except BaseException:
-            await self._end(None)
-            raise
-        else:
-            if isinstance(event, Finished):
-                await self._end(None)
-            return event
-        await self._end(failure)
-        return Failed(failure)
 
-    async def _whole(self) -> Event:
-        """Read an answer that comes in one piece."""
-        assert self._documents is not None
-        if self._request.stream:
-            raise AttemptFailed(Failure(kind=FailureKind.MALFORMED, message="asked for a stream, got one piece"))
-        document = await anext(self._documents, None)
-        if document is None:
-            raise AttemptFailed(Failure(kind=FailureKind.MALFORMED, message="the answer is empty"))
-        self._answer = self._codec.whole(document)
-        self._usage = self._codec.usage(self._answer)
-        self._saw_token()
-        return Finished()
+    def _prompt_tokens(self, step: Step) -> int:
+        signals = self._decision.signals
+        media = step.deployment.media
+        return signals.text_tokens + media_tokens(signals.media, media, high_resolution=signals.high_resolution)
 
-    async def _first_token(self) -> Event:
-        """Hold pieces back until one has something to show."""
-        while (piece := await self._read()) is not None:
-            self._held.append(piece)
-            if self._codec.useful(piece):
-                self._saw_token()
-                return FirstToken()
-        return Finished()
+    def _usd(self, attempt: Attempt) -> float:
+        if attempt.cost is None or self._decision.plan.max_cost_usd is None:
+            return 0.0
+        return self._means.exchange.usd(attempt.cost)
 
-    async def _collect(self, scope: asyncio.Timeout) -> Event:
-        """Put the pieces of a stream together for a caller who wants the whole."""
-        collector = self._codec.collector()
-        between_s = self._decision.plan.timeouts.between_tokens_s
-        begun = False
-        while (piece := await self._read()) is not None:
-            collector.add(piece)
-            if not begun and self._codec.useful(piece):
-                begun = True
-                self._saw_token()
-            if begun:
-                scope.reschedule(self._limit(between_s))
-        self._answer = collector.finish()
-        return Finished()
+    def _total(self, attempts: Iterable[Attempt]) -> Money | None:
+        exchange = self._means.exchange
+        costs = [exchange.convert(a.cost) for a in attempts if a.cost is not None]
+        return Money(amount=sum(c.amount for c in costs), currency=exchange.report) if costs else None
 
-    async def _read(self) -> Piece | None:
-        assert self._documents is not None
-        document = await anext(self._documents, None)
-        if document is None:
-            return None
-        piece = self._codec.piece(document)
-        usage = self._codec.usage(piece)
-        if usage is not None:
-            self._usage = usage
-        return piece
 
-    def _saw_token(self) -> None:
-        assert self._current is not None
-        self._current = replace(self._current, first_token_s=self._elapsed())
-
-    async def _end(self, failure: Failure | None) -> None:
-        """Close what the attempt holds open and write it down."""
-        current, self._current = self._current, None
-        reply, self._reply, self._documents = self._reply, None, None
-        if current is not None:
-            attempt = self._closed(current, failure)
-            self._attempts.append(attempt)
-            self._on_attempt(attempt)
-        if reply is not None:
-            await reply.aclose()
-
-    def _closed(self, attempt: Attempt, failure: Failure | None) -> Attempt:
-        step = next(s for s in self._decision.plan.steps if s.deployment.id == attempt.deployment)
-        price = step.deployment.price
-        cost = None
-        if self._usage is not None and price is not None:
-            cost = price.cost(self._usage, thought=bool(step.thinking) or self._usage.reasoning_tokens > 0)
-        return replace(attempt, ended_s=self._elapsed(), failure=failure, usage=self._usage, cost=cost)
-
-    def _total(self, attempts: tuple[Attempt, ...]) -> Money | None:
-        costs = [self._exchange.convert(a.cost) for a in attempts if a.cost is not None]
-        if not costs:
-            return None
-        return Money(amount=sum(c.amount for c in costs), currency=self._exchange.report)
-
-    def _limit(self, phase_s: float | None) -> float:
-        """Return the instant at which a phase that starts now has to be over."""
-        deadline = self._machine.deadline
-        return deadline if phase_s is None else min(deadline, self._now() + phase_s)
-
-    def _elapsed(self) -> float:
-        return self._now() - self._started
-
-    def _error(self, cause: Cause) -> CallFailed:
-        return _ERRORS[cause](cause.value, self.record())
+def _continuing(request: Request, said: str) -> Request:
+    """Return the request that asks a model to go on from what the caller already has."""
+    before: Sequence[Mapping[str, object]] = request.messages
+    if before and before[-1].get("partial"):
+        before = before[:-1]
+    prefix: Mapping[str, object] = {"role": "assistant", "content": said, "partial": True}
+    return replace(request, messages=(*before, prefix))
 
 
 _ERRORS: Mapping[Cause, type[CallFailed]] = {
     Cause.ALL_FAILED: AllAttemptsFailed,
+    Cause.UNAVAILABLE: NothingAvailable,
     Cause.DEADLINE: DeadlineExceeded,
     Cause.INTERRUPTED: StreamInterrupted,
 }
