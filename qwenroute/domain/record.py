@@ -52,6 +52,8 @@ class Record:
     passed_over: tuple[Rejection, ...] = ()
     """Steps that were not sent because something stood in the way just then."""
     splices: tuple[Splice, ...] = ()
+    answered: int | None = None
+    """Number of the attempt whose answer the caller has."""
     latency_s: float
     ttft_s: float | None = None
     usage: Usage | None = None
@@ -62,9 +64,8 @@ class Record:
 
     @property
     def answered_by(self) -> Attempt | None:
-        """The attempt whose answer the caller has, if any."""
-        last = self.attempts[-1] if self.attempts else None
-        return last if last is not None and last.failure is None else None
+        """The attempt whose answer the caller has, if any: of a resumed stream, the last."""
+        return next((attempt for attempt in self.attempts if attempt.number == self.answered), None)
 
     @property
     def deployment(self) -> str | None:

@@ -13,7 +13,7 @@ from qwenroute.domain.health import Gatekeeper, Obstacle
 from qwenroute.domain.price import Exchange, Money, Usage
 from qwenroute.domain.protocols import Provider
 from qwenroute.domain.record import Attempt, Record, Splice
-from qwenroute.domain.request import Request
+from qwenroute.domain.request import Kind, Request
 from qwenroute.errors import (
     AllAttemptsFailed,
     AttemptFailed,
@@ -108,6 +108,8 @@ class Run(Generic[Answer, Piece]):
         self._said: list[str] = []
         self._first: Piece | None = None
         self._simulated = False
+        self._answered: int | None = None
+        self._relayed: set[int] = set()
 
     async def answer(self) -> Answer:
         """Return the whole answer.
@@ -116,10 +118,11 @@ class Run(Generic[Answer, Piece]):
             CallFailed: no attempt that the plan allows brought one.
         """
         await self._drive(self._machine.start(self._started))
-        assert self._winner is not None
-        answer = self._winner.answer
+        winner, self._winner = self._winner, None
+        assert winner is not None
+        answer = winner.answer
         assert answer is not None
-        await self._end(self._winner, None)
+        await self._end(winner, None)
         return answer
 
     async def open(self) -> None:
@@ -146,8 +149,8 @@ class Run(Generic[Answer, Piece]):
                 await self.aclose()
                 raise
             if piece is None:
-                await self._end(winner, None)
                 self._winner = None
+                await self._end(winner, None)
                 return None
             if self._first is None:
                 self._first = piece
@@ -171,9 +174,9 @@ class Run(Generic[Answer, Piece]):
     def record(self) -> Record:
         """Return the record as it stands."""
         under_way = [] if self._winner is None else [self._written(self._winner, None, cancelled=False)]
-        attempts = (*self._ended, *under_way)
-        last = attempts[-1] if attempts and attempts[-1].failure is None else None
-        first_tokens = [a.first_token_s for a in attempts if a.first_token_s is not None and not a.cancelled]
+        attempts = tuple(sorted((*self._ended, *under_way), key=lambda attempt: attempt.number))
+        answered = next((a for a in attempts if a.number == self._answered), None)
+        first_tokens = [a.first_token_s for a in attempts if a.number in self._relayed and a.first_token_s is not None]
         return Record(
             id=self._id,
             decision=self._decision,
@@ -181,8 +184,9 @@ class Run(Generic[Answer, Piece]):
             passed_over=tuple(self._passed_over),
             splices=tuple(self._splices),
             latency_s=max((a.ended_s for a in attempts), default=self._now() - self._started),
-            ttft_s=min(first_tokens, default=None) if last is not None else None,
-            usage=None if last is None else last.usage,
+            answered=self._answered,
+            ttft_s=min(first_tokens, default=None),
+            usage=None if answered is None else answered.usage,
             cost=self._total(attempts),
             simulated=self._simulated,
         )
@@ -204,6 +208,8 @@ class Run(Generic[Answer, Piece]):
                             await self._cancel(number)
                         case Relay(attempt=number) | Deliver(attempt=number):
                             self._winner = self._live.pop(number)
+                            self._answered = number
+                            self._relayed.add(number)
                             self._timers.clear()
                             return
                         case GiveUp(cause=cause):
@@ -281,9 +287,9 @@ class Run(Generic[Answer, Piece]):
     async def _broke(self, winner: Live[Answer, Piece], failure: Failure) -> None:
         """Ask the machine whether a stream that broke goes on elsewhere; raise if it does not."""
         self._said += winner.text
-        self._winner = None
+        self._winner = self._answered = None
         written = await self._end(winner, failure)
-        resumable = winner.continuable and bool(self._said)
+        resumable = self._resumable(winner)
         event = Failed(winner.number, failure, resumable=resumable, cost_usd=self._usd(written))
         await self._drive(self._machine.handle(event, self._now()))
         after = self._winner
@@ -295,6 +301,11 @@ class Run(Generic[Answer, Piece]):
             continued_by=after.step.deployment.id,
         )
         self._splices.append(splice)
+
+    def _resumable(self, winner: Live[Answer, Piece]) -> bool:
+        """Whether the caller has plain text of a chat answer, which another model can go on from."""
+        plain = self._decision.signals.response_format == "text" and self._request.kind is Kind.CHAT
+        return plain and winner.continuable and bool("".join(self._said))
 
     async def _cancel(self, number: int) -> None:
         attempt = self._live.pop(number, None)

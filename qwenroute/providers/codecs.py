@@ -41,6 +41,23 @@ class ChatCodec(Codec[ChatCompletion, ChatCompletionChunk]):
         """Return the usage that it reports."""
         return usage_of(part)
 
+    def text(self, piece: ChatCompletionChunk) -> str | None:
+        """Return the visible text; None beside tool calls, sound, a refusal or a second answer."""
+        choices = piece.choices
+        if not choices:
+            return ""
+        delta = choices[0].delta
+        if len(choices) > 1 or choices[0].index or delta.tool_calls or delta.refusal:
+            return None
+        if (extra := delta.model_extra) and extra.get("audio"):
+            return None
+        return delta.content or ""
+
+    def continued(self, piece: ChatCompletionChunk, first: ChatCompletionChunk) -> ChatCompletionChunk:
+        """Return the chunk under the id of the stream that it continues."""
+        piece.id, piece.created = first.id, first.created
+        return piece
+
     def collector(self) -> Collecting[ChatCompletion, ChatCompletionChunk]:
         """Return an empty collector."""
         return Collector()
@@ -68,6 +85,14 @@ class CompletionCodec(Codec[Completion, Completion]):
     def usage(self, part: Completion) -> Usage | None:
         """Return the usage that it reports."""
         return usage_of(part)
+
+    def text(self, piece: Completion) -> str | None:
+        """Return the text."""
+        return "".join(choice.text for choice in piece.choices)
+
+    def continued(self, piece: Completion, first: Completion) -> Completion:
+        """Return the chunk as it is: completions are never resumed."""
+        return piece
 
     def collector(self) -> Collecting[Completion, Completion]:
         """Refuse: no model that completes text is stream-only."""

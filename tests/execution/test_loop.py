@@ -10,15 +10,16 @@ from typing import Self
 import pytest
 
 from qwenroute.domain.capability import Deployment, Modality, Role, Speed
-from qwenroute.domain.decision import Decision, Plan, RetryRules, Step, Timeouts
+from qwenroute.domain.decision import Decision, HedgeRules, Plan, Resume, RetryRules, Step, Timeouts
 from qwenroute.domain.failure import Failure, FailureKind
+from qwenroute.domain.health import Obstacle
 from qwenroute.domain.price import Exchange, Money, Price, Tier, Usage
 from qwenroute.domain.record import Attempt
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Difficulty, Signals, Task
-from qwenroute.errors import AllAttemptsFailed, AttemptFailed, DeadlineExceeded, StreamInterrupted
+from qwenroute.errors import AllAttemptsFailed, AttemptFailed, DeadlineExceeded, NothingAvailable, StreamInterrupted
 from qwenroute.execution.codec import Codec, Collecting
-from qwenroute.execution.loop import Run
+from qwenroute.execution.loop import Means, Run
 
 
 class Text(str):
@@ -56,8 +57,56 @@ class TextCodec(Codec[Text, Text]):
         tokens = part.partition(":")[2]
         return Usage(prompt_tokens=1_000_000, completion_tokens=int(tokens)) if tokens else None
 
+    def text(self, piece: Text) -> str:
+        return piece.split(":")[0]
+
+    def continued(self, piece: Text, first: Text) -> Text:
+        return piece
+
     def collector(self) -> Joined:
         return Joined()
+
+
+@dataclass
+class Admitted:
+    deployment: Deployment
+
+
+@dataclass
+class Gate:
+    """Admits everything but what is obstructed, and keeps count."""
+
+    obstructed: dict[str, Obstacle] = field(default_factory=dict)
+    hedge_s: float | None = None
+    budget: int = 100
+    open_tickets: list[object] = field(default_factory=list)
+    settled: list[tuple[str, Failure | None, bool]] = field(default_factory=list)
+
+    def admit(self, deployment: Deployment, tokens: int, now: float) -> Admitted | Obstacle:
+        if deployment.model in self.obstructed:
+            return self.obstructed[deployment.model]
+        ticket = Admitted(deployment)
+        self.open_tickets.append(ticket)
+        return ticket
+
+    def first_token(self, ticket: Admitted, now: float) -> None:
+        assert ticket in self.open_tickets
+
+    def settle(
+        self, ticket: Admitted, failure: Failure | None, usage: Usage | None, now: float, *, cancelled: bool
+    ) -> None:
+        self.open_tickets.remove(ticket)
+        self.settled.append((ticket.deployment.model, failure, cancelled))
+
+    def request_began(self, now: float) -> None:
+        pass
+
+    def withdraw_retry(self, now: float) -> bool:
+        self.budget -= 1
+        return self.budget >= 0
+
+    def hedge_after_s(self, deployment: Deployment, percentile: float) -> float | None:
+        return self.hedge_s
 
 
 @dataclass
@@ -90,10 +139,12 @@ class Host:
     replies: list[Scripted | FailureKind]
     calls: list[str] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
+    requests: list[Request] = field(default_factory=list)
 
     async def call(self, request: Request, step: Step, *, connect_s: float | None) -> Scripted:
         self.calls.append(step.deployment.id)
         self.called.set()
+        self.requests.append(request)
         reply = self.replies.pop(0)
         if isinstance(reply, FailureKind):
             raise AttemptFailed(Failure(kind=reply, message="scripted"))
@@ -145,13 +196,23 @@ class Bench:
     host: Host
     run: Run[Text, Text]
     seen: list[Attempt]
+    gate: Gate
 
     @classmethod
     def set_up(
-        cls, *replies: Scripted | FailureKind, stream: bool = False, stream_only: bool = False, **plan: object
+        cls,
+        *replies: Scripted | FailureKind,
+        stream: bool = False,
+        stream_only: bool = False,
+        gate: Gate | None = None,
+        partial: bool | None = None,
+        **plan: object,
     ) -> Self:
         steps = tuple(
-            Step(deployment=deployment(n, stream_only=stream_only), pool="general", role=Role.GENERAL) for n in "ab"
+            Step(
+                deployment=deployment(n, stream_only=stream_only, partial=partial), pool="general", role=Role.GENERAL
+            )
+            for n in "ab"
         )
         base = Plan(
             steps=steps,
@@ -172,18 +233,17 @@ class Bench:
             plan=replace(base, **plan),  # type: ignore[arg-type]
             policy_hash="x",
         )
-        host, seen = Host(list(replies)), list[Attempt]()
-        run = Run(
-            id="1",
-            request=Request(stream=stream),
-            decision=decision,
+        host, seen, gate = Host(list(replies)), list[Attempt](), gate or Gate()
+        means = Means(
             providers={"here": host},
-            codec=TextCodec(),
+            gatekeeper=gate,
             exchange=Exchange(report="USD", rates={"CNY": 0.5}),
             backoff=lambda _: 0.0,
             on_attempt=seen.append,
         )
-        return cls(host, run, seen)
+        request = Request(stream=stream, messages=({"role": "user", "content": "hi"},))
+        run = Run(id="1", request=request, decision=decision, means=means, codec=TextCodec())
+        return cls(host, run, seen, gate)
 
     async def read(self) -> list[str]:
         await self.run.open()
@@ -327,3 +387,149 @@ async def test_a_cancelled_caller_closes_the_reply() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert reply.closed == 1
+
+
+# --- what stands in the way, hedges, resumption ---
+
+
+async def test_an_obstructed_deployment_is_passed_over_without_a_call() -> None:
+    """An open breaker or a known limit costs no attempt, and the record tells of it."""
+    bench = Bench.set_up(
+        Scripted([b"ok"]), gate=Gate(obstructed={"a": Obstacle(gate="circuit", reason="open")}), max_attempts=1
+    )
+    assert await bench.run.answer() == "ok"
+    record = bench.run.record()
+    assert [a.deployment for a in record.attempts] == ["b@here"]
+    assert [(r.deployment, r.gate) for r in record.passed_over] == [("a@here", "circuit")]
+
+
+async def test_nothing_available_is_an_error_of_its_own() -> None:
+    """Nothing was sent, and the error says so."""
+    shut = Obstacle(gate="cooldown", reason="limited")
+    bench = Bench.set_up(gate=Gate(obstructed={"a": shut, "b": shut}))
+    with pytest.raises(NothingAvailable) as caught:
+        await bench.run.answer()
+    assert caught.value.attempts == ()
+    assert len(caught.value.record.passed_over) == 2
+
+
+async def test_a_known_limit_is_queued_for_briefly() -> None:
+    """Where nothing else is left, and it frees up soon enough."""
+    now = asyncio.get_running_loop().time()
+    gate = Gate(obstructed={n: Obstacle(gate="quota", reason="full", until=now + 0.02) for n in "ab"})
+    bench = Bench.set_up(Scripted([b"ok"]), gate=gate, queue_s=0.1)
+    asyncio.get_running_loop().call_later(0.01, gate.obstructed.clear)
+    assert await bench.run.answer() == "ok"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_hedge_overtakes_a_slow_first_attempt(stream: bool) -> None:
+    """The first useful token wins; the other is cancelled, settled, and its cost recorded."""
+    slow = Scripted([b"", 5.0, b"late"], streamed=True) if stream else Scripted([5.0, b"late"])
+    fast = Scripted([b"", b"fast"], streamed=stream) if stream else Scripted([b"fast"])
+    bench = Bench.set_up(
+        slow, fast, stream=stream, gate=Gate(hedge_s=0.01), hedge=HedgeRules(), timeouts=Timeouts(answer_s=1)
+    )
+    text = await bench.read() if stream else [str(await bench.run.answer())]
+    assert "fast" in text
+    attempts = {a.deployment: a for a in bench.run.record().attempts}
+    assert attempts["a@here"].cancelled
+    assert attempts["a@here"].cost is not None
+    assert attempts["b@here"].failure is None
+    assert slow.closed == fast.closed == 1
+    assert bench.gate.open_tickets == []
+
+
+async def test_a_fast_first_attempt_is_not_hedged() -> None:
+    """The second is called only after the delay."""
+    bench = Bench.set_up(Scripted([b"ok"]), gate=Gate(hedge_s=1), hedge=HedgeRules())
+    assert await bench.run.answer() == "ok"
+    assert bench.host.calls == ["a@here"]
+
+
+async def test_hedges_stay_within_the_retry_budget() -> None:
+    """A spent budget leaves the slow attempt alone."""
+    bench = Bench.set_up(
+        Scripted([0.03, b"slow"]),
+        gate=Gate(hedge_s=0.01, budget=0),
+        hedge=HedgeRules(),
+        timeouts=Timeouts(answer_s=1),
+    )
+    assert await bench.run.answer() == "slow"
+    assert bench.host.calls == ["a@here"]
+
+
+async def test_when_both_of_a_hedge_fail_the_call_fails() -> None:
+    """The first failure waits for the second attempt, and no attempt is forgotten."""
+    bench = Bench.set_up(
+        Scripted([0.03, FailureKind.OVERLOADED]),
+        Scripted([0.05, FailureKind.OVERLOADED]),
+        gate=Gate(hedge_s=0.01),
+        hedge=HedgeRules(),
+        timeouts=Timeouts(answer_s=1),
+    )
+    with pytest.raises(AllAttemptsFailed) as caught:
+        await bench.run.answer()
+    assert len(caught.value.attempts) == 2
+    assert bench.gate.open_tickets == []
+
+
+async def test_a_cut_stream_is_continued_from_what_the_caller_has() -> None:
+    """The policy says `resume: continue`: the next model is given the prefix, and the splice is told."""
+    bench = Bench.set_up(
+        Scripted([b"", b"The sky ", b"is ", FailureKind.STREAM_CUT], streamed=True),
+        Scripted([b"", b"blue.", b":2"], streamed=True),
+        stream=True,
+        partial=True,
+        resume=Resume.CONTINUE,
+    )
+    assert "".join(p.split(":")[0] for p in await bench.read()) == "The sky is blue."
+    assert bench.host.requests[-1].messages[-1] == {"role": "assistant", "content": "The sky is ", "partial": True}
+    [splice] = bench.run.record().splices
+    assert (splice.after_characters, splice.broken, splice.continued_by) == (11, "a@here", "b@here")
+    assert splice.failure is FailureKind.STREAM_CUT
+
+
+async def test_a_second_break_is_continued_from_both_parts() -> None:
+    """The prefix grows by what the resumed stream brought."""
+    bench = Bench.set_up(
+        Scripted([b"one ", FailureKind.STREAM_CUT], streamed=True),
+        Scripted([b"two ", FailureKind.STREAM_CUT], streamed=True),
+        Scripted([b"three"], streamed=True),
+        stream=True,
+        partial=True,
+        resume=Resume.CONTINUE,
+        retry=RetryRules(per_step=1),
+    )
+    assert "".join(await bench.read()) == "one two three"
+    assert bench.host.requests[-1].messages[-1]["content"] == "one two "
+
+
+async def test_a_stream_that_nobody_can_continue_is_reported() -> None:
+    """Models without partial mode are never asked to guess."""
+    bench = Bench.set_up(
+        Scripted([b"he", FailureKind.STREAM_CUT], streamed=True), stream=True, partial=False, resume=Resume.CONTINUE
+    )
+    await bench.run.open()
+    assert await bench.run.next() == "he"
+    with pytest.raises(StreamInterrupted):
+        await bench.run.next()
+    assert bench.gate.open_tickets == []
+
+
+async def test_every_ending_settles_every_ticket() -> None:
+    """Success, failure, early leave: nothing stays reserved."""
+    for bench in (
+        Bench.set_up(Scripted([b"ok"])),
+        Bench.set_up(FailureKind.OVERLOADED, FailureKind.OVERLOADED),
+    ):
+        try:
+            await bench.run.answer()
+        except AllAttemptsFailed:
+            pass
+        assert bench.gate.open_tickets == []
+    bench = Bench.set_up(Scripted([b"he", b"llo"], streamed=True), stream=True)
+    await bench.run.open()
+    await bench.run.aclose()
+    assert bench.gate.open_tickets == []
+    assert bench.gate.settled == [("a", None, True)]
