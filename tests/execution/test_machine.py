@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from qwenroute.domain.capability import Deployment, Modality, Role, Speed
-from qwenroute.domain.decision import Plan, RetryRules, Step
+from qwenroute.domain.decision import HedgeRules, Plan, Resume, RetryRules, Step
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.execution.backoff import backoff
+from qwenroute.domain.health import Obstacle
 from qwenroute.execution.machine import (
     Call,
+    Cancel,
     Cause,
     Deliver,
     Execution,
@@ -19,9 +21,12 @@ from qwenroute.execution.machine import (
     Finished,
     FirstToken,
     GiveUp,
+    Hedging,
+    Refused,
     Relay,
-    Wait,
-    Waited,
+    Retrying,
+    SetTimer,
+    TimerFired,
 )
 from qwenroute.execution.verdicts import VERDICTS, FallBack, Retry
 
@@ -49,12 +54,24 @@ def plan(*deployments: Deployment, **changes: object) -> Plan:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def machine(p: Plan, *, streamed: bool = False, wait_s: float = 0.25) -> Execution:
-    return Execution(p, lambda _: wait_s, streamed=streamed)
+def machine(
+    p: Plan, *, streamed: bool = False, wait_s: float = 0.25, budget: bool = True, slow_s: float | None = None
+) -> Execution:
+    return Execution(
+        p, lambda _: wait_s, streamed=streamed, may_retry=lambda _: budget, hedge_after_s=lambda _: slow_s
+    )
 
 
-def failed(kind: FailureKind, **facts: object) -> Failed:
-    return Failed(Failure(kind=kind, message="", **facts))  # type: ignore[arg-type]
+def failed(kind: FailureKind, attempt: int = 1, *, resumable: bool = False, **facts: object) -> Failed:
+    return Failed(attempt, Failure(kind=kind, message="", **facts), resumable=resumable)  # type: ignore[arg-type]
+
+
+def again(step: int, seconds: float) -> SetTimer:
+    return SetTimer(Retrying(step), seconds)
+
+
+def fired(step: int) -> TimerFired:
+    return TimerFired(Retrying(step))
 
 
 A, B, C = deployment("a"), deployment("b"), deployment("c")
@@ -68,8 +85,8 @@ def test_every_failure_kind_has_a_verdict() -> None:
 def test_a_first_success_is_delivered() -> None:
     """Nothing else happens when the first attempt brings the answer."""
     m = machine(plan(A, B))
-    assert m.start(0) == Call(1, m._plan.steps[0])
-    assert m.handle(Finished(), 1) == Deliver()
+    assert m.start(0) == [Call(1, m._plan.steps[0])]
+    assert m.handle(Finished(1), 1) == [Deliver(1)]
 
 
 def test_a_passing_failure_is_retried_before_the_next_step() -> None:
@@ -77,9 +94,9 @@ def test_a_passing_failure_is_retried_before_the_next_step() -> None:
     p = plan(A, B)
     m = machine(p)
     m.start(0)
-    assert m.handle(failed(FailureKind.SERVER_ERROR), 1) == Wait(0.25)
-    assert m.handle(Waited(), 1.25) == Call(2, p.steps[0])
-    assert m.handle(failed(FailureKind.SERVER_ERROR), 2) == Call(3, p.steps[1])
+    assert m.handle(failed(FailureKind.SERVER_ERROR), 1) == [again(0, 0.25)]
+    assert m.handle(fired(0), 1.25) == [Call(2, p.steps[0])]
+    assert m.handle(failed(FailureKind.SERVER_ERROR, 2), 2) == [Call(3, p.steps[1])]
 
 
 def test_a_rate_limit_moves_on_without_waiting() -> None:
@@ -87,14 +104,14 @@ def test_a_rate_limit_moves_on_without_waiting() -> None:
     p = plan(A, B)
     m = machine(p)
     m.start(0)
-    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=1), 0.1) == Call(2, p.steps[1])
+    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=1), 0.1) == [Call(2, p.steps[1])]
 
 
 def test_a_rate_limit_without_another_step_waits_as_long_as_the_server_asks() -> None:
     """Retry-After is a lower bound on the wait."""
     m = machine(plan(A))
     m.start(0)
-    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=3), 0) == Wait(3)
+    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=3), 0) == [again(0, 3)]
 
 
 @pytest.mark.parametrize("wish", [31, 9.9])
@@ -102,7 +119,7 @@ def test_a_wait_beyond_the_cap_or_the_deadline_is_not_begun(wish: float) -> None
     """What cannot end in time is refused at once."""
     m = machine(plan(A))
     m.start(0)
-    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=wish), 0.2) == GiveUp(Cause.ALL_FAILED)
+    assert m.handle(failed(FailureKind.RATE_LIMITED, retry_after_s=wish), 0.2) == [GiveUp(Cause.ALL_FAILED)]
 
 
 @pytest.mark.parametrize("kind", [k for k, v in VERDICTS.items() if v.fall_back is FallBack.NEVER])
@@ -110,7 +127,7 @@ def test_a_request_that_is_wrong_everywhere_ends_the_call(kind: FailureKind) -> 
     """No retry, no fallback: the caller has to change it."""
     m = machine(plan(A, B))
     m.start(0)
-    assert m.handle(failed(kind), 0) == GiveUp(Cause.ALL_FAILED)
+    assert m.handle(failed(kind), 0) == [GiveUp(Cause.ALL_FAILED)]
 
 
 @pytest.mark.parametrize("kind", [k for k, v in VERDICTS.items() if v.fall_back is FallBack.IF_POLICY_SAYS])
@@ -119,11 +136,11 @@ def test_refusals_fall_back_only_where_the_policy_says_so(kind: FailureKind) -> 
     elsewhere = deployment("b", endpoint="there")
     m = machine(plan(A, elsewhere))
     m.start(0)
-    assert m.handle(failed(kind), 0) == GiveUp(Cause.ALL_FAILED)
+    assert m.handle(failed(kind), 0) == [GiveUp(Cause.ALL_FAILED)]
     p = plan(A, elsewhere, fall_back_on=frozenset({kind}))
     m = machine(p)
     m.start(0)
-    assert m.handle(failed(kind), 0) == Call(2, p.steps[1])
+    assert m.handle(failed(kind), 0) == [Call(2, p.steps[1])]
 
 
 @pytest.mark.parametrize("kind", [FailureKind.AUTHENTICATION, FailureKind.BILLING])
@@ -132,7 +149,7 @@ def test_a_refused_account_is_left_for_another_endpoint_only(kind: FailureKind) 
     p = plan(A, B, deployment("c", endpoint="there"), fall_back_on=frozenset({kind}))
     m = machine(p)
     m.start(0)
-    assert m.handle(failed(kind), 0) == Call(2, p.steps[2])
+    assert m.handle(failed(kind), 0) == [Call(2, p.steps[2])]
 
 
 def test_an_overflow_goes_to_a_larger_window_only() -> None:
@@ -140,10 +157,10 @@ def test_an_overflow_goes_to_a_larger_window_only() -> None:
     p = plan(A, B, deployment("c", context=2000))
     m = machine(p)
     m.start(0)
-    assert m.handle(failed(FailureKind.CONTEXT_OVERFLOW), 0) == Call(2, p.steps[2])
+    assert m.handle(failed(FailureKind.CONTEXT_OVERFLOW), 0) == [Call(2, p.steps[2])]
     m = machine(plan(A, B))
     m.start(0)
-    assert m.handle(failed(FailureKind.CONTEXT_OVERFLOW), 0) == GiveUp(Cause.ALL_FAILED)
+    assert m.handle(failed(FailureKind.CONTEXT_OVERFLOW), 0) == [GiveUp(Cause.ALL_FAILED)]
 
 
 def test_the_allowance_of_attempts_is_one_for_the_whole_call() -> None:
@@ -152,23 +169,23 @@ def test_the_allowance_of_attempts_is_one_for_the_whole_call() -> None:
     m = machine(p)
     m.start(0)
     m.handle(failed(FailureKind.SERVER_ERROR), 0)
-    m.handle(Waited(), 0.3)
-    assert m.handle(failed(FailureKind.SERVER_ERROR), 1) == GiveUp(Cause.ALL_FAILED)
+    m.handle(fired(0), 0.3)
+    assert m.handle(failed(FailureKind.SERVER_ERROR, 2), 1) == [GiveUp(Cause.ALL_FAILED)]
 
 
 def test_the_deadline_ends_the_call() -> None:
     """No attempt starts after it."""
     m = machine(plan(A, B))
     m.start(0)
-    assert m.handle(failed(FailureKind.TIMEOUT), 10) == GiveUp(Cause.DEADLINE)
+    assert m.handle(failed(FailureKind.TIMEOUT), 10) == [GiveUp(Cause.DEADLINE)]
 
 
 def test_nothing_is_rerouted_after_the_first_token_reached_the_caller() -> None:
     """A stream that has begun is reported as broken, never silently continued elsewhere."""
     m = machine(plan(A, B), streamed=True)
     m.start(0)
-    assert m.handle(FirstToken(), 1) == Relay()
-    assert m.handle(failed(FailureKind.STREAM_CUT), 2) == GiveUp(Cause.INTERRUPTED)
+    assert m.handle(FirstToken(1), 1) == [Relay(1)]
+    assert m.handle(failed(FailureKind.STREAM_CUT), 2) == [GiveUp(Cause.INTERRUPTED)]
 
 
 def test_backoff_lies_between_nothing_and_the_cap() -> None:
@@ -184,7 +201,110 @@ def test_retries_are_counted_per_step() -> None:
     m = machine(p)
     m.start(0)
     m.handle(failed(FailureKind.OVERLOADED), 0)
-    m.handle(Waited(), 0.3)
-    m.handle(failed(FailureKind.OVERLOADED), 0.4)
-    assert m.handle(failed(FailureKind.OVERLOADED), 0.5) == Wait(0.25)
+    m.handle(fired(0), 0.3)
+    m.handle(failed(FailureKind.OVERLOADED, 2), 0.4)
+    assert m.handle(failed(FailureKind.OVERLOADED, 3), 0.5) == [again(1, 0.25)]
     assert VERDICTS[FailureKind.OVERLOADED].retry is Retry.FIRST
+
+
+def test_a_spent_retry_budget_goes_on_to_the_next_step() -> None:
+    """Retries cannot multiply an outage."""
+    p = plan(A, B)
+    m = machine(p, budget=False)
+    m.start(0)
+    assert m.handle(failed(FailureKind.SERVER_ERROR), 1) == [Call(2, p.steps[1])]
+
+
+def test_a_limit_is_left_for_the_same_model_elsewhere_first() -> None:
+    """The answer stays what the policy chose."""
+    p = plan(A, B, deployment("a", endpoint="there"))
+    m = machine(p)
+    m.start(0)
+    assert m.handle(failed(FailureKind.RATE_LIMITED), 0) == [Call(2, p.steps[2])]
+    assert m.handle(failed(FailureKind.RATE_LIMITED, 2), 0) == [Call(3, p.steps[1])]
+
+
+def test_what_stands_in_the_way_costs_no_attempt() -> None:
+    """A refused step is passed over within the allowance."""
+    p = plan(A, B, max_attempts=1)
+    m = machine(p)
+    m.start(0)
+    assert m.handle(Refused(1, Obstacle(gate="circuit", reason="open")), 0) == [Call(2, p.steps[1])]
+    assert m.sent == 1
+
+
+def test_a_full_quota_is_queued_for_only_as_long_as_the_policy_says() -> None:
+    """The step that frees up first is tried again; a longer wait is refused at once."""
+    for until, expected in ((0.2, [again(1, 0.2)]), (0.4, [GiveUp(Cause.UNAVAILABLE)])):
+        m = machine(plan(A, B, queue_s=0.3))
+        m.start(0)
+        m.handle(Refused(1, Obstacle(gate="quota", reason="full", until=0.9)), 0)
+        assert m.handle(Refused(2, Obstacle(gate="quota", reason="full", until=until)), 0) == expected
+
+
+def test_a_slow_attempt_gets_another_beside_it() -> None:
+    """The first useful token wins, and the other is cancelled."""
+    p = plan(A, B, hedge=HedgeRules())
+    m = machine(p, streamed=True, slow_s=0.5)
+    assert m.start(0) == [Call(1, p.steps[0]), SetTimer(Hedging(1), 0.5)]
+    assert m.handle(TimerFired(Hedging(1)), 0.5) == [Call(2, p.steps[1])]
+    assert m.handle(FirstToken(2), 0.7) == [Cancel(1), Relay(2)]
+    assert m.handle(failed(FailureKind.TIMEOUT, 1), 0.8) == []
+
+
+def test_a_hedge_needs_budget_and_a_slow_attempt() -> None:
+    """A timer for an attempt that is over is harmless."""
+    m = machine(plan(A, B, hedge=HedgeRules()), slow_s=0.5, budget=False)
+    m.start(0)
+    assert m.handle(TimerFired(Hedging(1)), 0.5) == []
+    p = plan(A, B, C, hedge=HedgeRules())
+    m = machine(p, slow_s=0.5)
+    m.start(0)
+    assert m.handle(failed(FailureKind.OVERLOADED, 1), 0.1) == [again(0, 0.25)]
+    assert m.handle(TimerFired(Hedging(1)), 0.5) == []
+
+
+def test_the_other_of_two_goes_on_when_one_fails() -> None:
+    """A hedge is not doubled by a fallback."""
+    p = plan(A, B, C, hedge=HedgeRules())
+    m = machine(p, slow_s=0.5)
+    m.start(0)
+    m.handle(TimerFired(Hedging(1)), 0.5)
+    assert m.handle(failed(FailureKind.RATE_LIMITED, 1), 0.6) == []
+    assert m.handle(failed(FailureKind.RATE_LIMITED, 2), 0.7)[0] == Call(3, p.steps[2])
+
+
+def test_a_broken_stream_is_resumed_only_where_policy_and_model_allow() -> None:
+    """On a model that continues a prefix; never after tool calls or sound."""
+    able = replace(B, partial=True)
+    p = plan(A, C, able, resume=Resume.CONTINUE)
+    m = machine(p, streamed=True)
+    m.start(0)
+    m.handle(FirstToken(1), 1)
+    assert m.handle(failed(FailureKind.STREAM_CUT, 1, resumable=True), 2) == [Call(2, p.steps[2], resumes=True)]
+    assert m.handle(FirstToken(2), 3) == [Relay(2)]
+    m = machine(p, streamed=True)
+    m.start(0)
+    m.handle(FirstToken(1), 1)
+    assert m.handle(failed(FailureKind.STREAM_CUT, 1), 2) == [GiveUp(Cause.INTERRUPTED)]
+
+
+def test_money_is_one_allowance_too() -> None:
+    """What was spent and what is under way count against the ceiling."""
+    steps = tuple(
+        Step(deployment=d, pool="general", role=Role.GENERAL, worst_cost_usd=c) for d, c in ((A, 0.4), (B, 0.7), (C, 0.5))
+    )
+    p = replace(plan(A), steps=steps, max_cost_usd=1.0)
+    m = machine(p)
+    m.start(0)
+    spent = Failed(1, Failure(kind=FailureKind.RATE_LIMITED, message=""), cost_usd=0.4)
+    assert m.handle(spent, 0) == [Call(2, steps[2])]
+
+
+def test_no_command_follows_the_final_one() -> None:
+    """Late events find a machine that is done."""
+    m = machine(plan(A, B))
+    m.start(0)
+    m.handle(Finished(1), 1)
+    assert m.handle(failed(FailureKind.SERVER_ERROR), 2) == []
+    assert m.handle(TimerFired(Retrying(0)), 3) == []
