@@ -48,6 +48,8 @@ def read_hints(value: object) -> Hints:
         max_cost_usd=_positive(given, "max_cost_usd"),
         tenant=_text(given, "tenant"),
         tags=_tags(given),
+        hedge=_flag(given, "hedge") is not False,
+        session=_text(given, "session"),
         media_seconds=_positive(given, "media_seconds"),
     )
 

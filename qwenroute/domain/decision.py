@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from qwenroute.domain.capability import Deployment, Role
 from qwenroute.domain.failure import FailureKind
+from qwenroute.domain.health import Pace
 from qwenroute.domain.signals import Signals
 
 
@@ -31,6 +32,8 @@ class Candidate:
     expected_cost_usd: float | None
     """None where no price is known."""
     expected_latency_s: float
+    pace: Pace | None = None
+    """What it has been like lately, where that was known and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

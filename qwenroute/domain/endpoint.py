@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from qwenroute.domain.capability import RateLimits
 from qwenroute.domain.price import Price
 
 
@@ -18,6 +19,8 @@ class Served:
     context_tokens: int | None = None
     """The window the server was started with."""
     price: Price | None = None
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    """What is stated here goes before the endpoint's, and that before the registry's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +35,7 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
     served: tuple[Served, ...] | None = None
     """None: every model that the registry knows to be alive there."""
+    weight: float = 1.0
+    """Its share of the requests among equals, where the policy chooses by weight."""
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    """Of each model there."""

@@ -40,6 +40,10 @@ class Hints:
     max_cost_usd: float | None = None
     tenant: str | None = None
     tags: tuple[str, ...] = ()
+    hedge: bool = True
+    """False forbids repeating the request beside a slow attempt, whatever the policy says."""
+    session: str | None = None
+    """Requests of one session go to the same deployment where the policy's choice is sticky."""
     media_seconds: float | None = None
     """Length of the audio or video, where the address does not tell."""
 

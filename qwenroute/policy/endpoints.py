@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwenroute.documents import nearest
+from qwenroute.domain.capability import RateLimits
 from qwenroute.domain.endpoint import Endpoint, Served
 from qwenroute.errors import ConfigurationError
 
@@ -58,6 +59,8 @@ class EndpointTemplate:
     api_key: Setting | None = None
     models: tuple[Served, ...] | Setting | None = None
     """A setting holds registry ids between commas, `id=served-name` where the names differ."""
+    weight: float = 1.0
+    rate_limits: RateLimits = field(default_factory=RateLimits)
 
     def missing(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Return the variables without which the endpoint cannot be used."""
@@ -94,6 +97,8 @@ class EndpointTemplate:
             base_url=None if base_url is None else base_url.rstrip("/"),
             api_key=read(self.api_key),
             served=self._served(environ, registry),
+            weight=self.weight,
+            rate_limits=self.rate_limits,
         )
 
     def _served(self, environ: Mapping[str, str], registry: Registry) -> tuple[Served, ...] | None:

@@ -6,15 +6,25 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from qwenroute.documents import Document, Trail, nearest, read, validate
-from qwenroute.domain.capability import Role
-from qwenroute.domain.decision import RetryRules, Timeouts
+from qwenroute.domain.capability import RateLimits, Role
+from qwenroute.domain.decision import HedgeRules, RetryRules, Timeouts
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.domain.endpoint import Served
 from qwenroute.domain.price import Exchange, Price, Tier
+from qwenroute.domain.resilience import (
+    BreakerRules,
+    CacheRules,
+    Choice,
+    CooldownRules,
+    OutlierRules,
+    Resilience,
+    RetryBudgetRules,
+)
 from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
 from qwenroute.policy.condition import Condition, Range, condition
@@ -144,6 +154,7 @@ def _references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
                 yield from unknown((*at, "fallback", place), "pool", fallback, pools, "QR201")
             yield from unknown((*at, "objective"), "objective", rule.get("objective"), objectives, "QR202")
         yield from _order(document, str(name), rules)
+    yield from _disagreeing(document, top)
 
 
 def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> Iterator[Diagnostic]:
@@ -153,6 +164,35 @@ def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> I
         if key not in endpoint:
             message = f"endpoint `{at[-1]}` needs `{key}` for the provider {endpoint['provider']}"
             yield document.diagnostic(at, "QR102", message)
+
+
+_AT_MOST = (
+    ("breaker", "open_s", "open_cap_s", schema.Breaker()),
+    ("cooldown", "rate_limit_s", "cap_s", schema.Cooldown()),
+    ("cooldown", "tokens_limit_s", "cap_s", schema.Cooldown()),
+    ("cooldown", "burst_s", "cap_s", schema.Cooldown()),
+    ("retries", "base_s", "cap_s", schema.Retries()),
+)
+
+
+def _disagreeing(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Find numbers that contradict each other; what is not written has its usual value."""
+    for section, low, high, usual in _AT_MOST:
+        written = _mapping(top.get(section))
+        less, more = (written.get(key, getattr(usual, key)) for key in (low, high))
+        if isinstance(less, int | float) and isinstance(more, int | float) and less > more:
+            at: Trail = (section, high if high in written else low)
+            message = f"`{section}.{low}` is {less:g}, and `{section}.{high}` allows no more than {more:g}"
+            yield document.diagnostic(at, "QR210", message, f"raise `{high}` or lower `{low}`")
+    limits = _mapping(top.get("limits"))
+    if limits.get("max_attempts") == 1:
+        hedges: list[Trail] = [("hedge",)] if isinstance(top.get("hedge"), Mapping) else []
+        for name, raw in _mapping(top.get("routes")).items():
+            rules = enumerate(_mapping(rule) for rule in _list(raw))
+            hedges += [("routes", name, i, "hedge") for i, rule in rules if isinstance(rule.get("hedge"), Mapping)]
+        for at in hedges:
+            hint = "raise `limits.max_attempts`, or leave `hedge` out"
+            yield document.diagnostic(at, "QR211", "a hedge is a second attempt, and one attempt is allowed", hint)
 
 
 def _order(document: Document, route: str, rules: list[Mapping[str, object]]) -> Iterator[Diagnostic]:
@@ -194,6 +234,7 @@ def _compile(file: schema.PolicyFile, document: Document, path: Path, registry: 
     for name, o in file.objectives.items():
         objectives[name] = Objective(name=name, quality=o.quality, cost=o.cost, latency=o.latency)
     usual = objectives[file.objective]
+    hedge = _hedge(file.hedge)
     pools = {str(role): Pool(name=str(role), roles=(role,)) for role in Role}
     for name, p in file.pools.items():
         pools[name] = Pool(
@@ -213,6 +254,7 @@ def _compile(file: schema.PolicyFile, document: Document, path: Path, registry: 
                     pool=rule.pool,
                     fallback=tuple(rule.fallback),
                     objective=usual if rule.objective is None else objectives[rule.objective],
+                    hedge=hedge if rule.hedge is None else _hedge(rule.hedge),
                 )
                 for rule in rules
             ),
@@ -234,14 +276,38 @@ def _compile(file: schema.PolicyFile, document: Document, path: Path, registry: 
             deadline_s=limits.deadline_s,
             max_attempts=limits.max_attempts,
             max_cost_usd=limits.max_cost_usd,
+            queue_s=limits.queue_s,
             regions=None if limits.regions is None else frozenset(limits.regions),
             licences=None if limits.licences is None else frozenset(limits.licences),
         ),
         timeouts=Timeouts(**file.timeouts.model_dump()),
-        retries=RetryRules(**file.retries.model_dump()),
+        retries=RetryRules(**file.retries.model_dump(exclude={"budget"})),
+        hedge=hedge,
+        resume=file.resume,
+        resilience=Resilience(
+            breaker=BreakerRules(**file.breaker.model_dump()),
+            cooldown=CooldownRules(**file.cooldown.model_dump()),
+            outliers=OutlierRules(**file.outliers.model_dump()),
+            retry_budget=RetryBudgetRules(**file.retries.budget.model_dump()),
+            max_in_flight=limits.max_in_flight,
+            max_in_flight_total=limits.max_in_flight_total,
+        ),
+        choice=Choice(**file.choice.model_dump()),
+        cache=_cache(file.cache, path),
         fall_back_on=frozenset(file.fall_back_on),
         retired=Retired(file.retired),
     )
+
+
+def _hedge(entry: schema.Hedge | str) -> HedgeRules | None:
+    return None if isinstance(entry, str) else HedgeRules(**entry.model_dump())
+
+
+def _cache(entry: schema.Cache | str, path: Path) -> CacheRules | None:
+    if isinstance(entry, str):
+        return None
+    rules = CacheRules(**entry.model_dump())
+    return rules if rules.path is None else replace(rules, path=str(path.parent / rules.path))
 
 
 def _conditions(when: schema.When | None) -> tuple[Condition, ...]:
@@ -271,6 +337,8 @@ def _endpoint(name: str, entry: schema.Endpoint, path: Path, registry: Registry)
         base_url=_setting(entry.base_url, path),
         api_key=_setting(entry.api_key, path),
         models=models,
+        weight=entry.weight,
+        rate_limits=RateLimits(**entry.rate_limits.model_dump()),
     )
 
 
@@ -293,7 +361,13 @@ def _served(item: schema.ServedModel | str, registry: Registry) -> Served:
         tier = Tier(input=item.price.input, output=item.price.output)
         price = Price(currency=item.price.currency, tiers=(tier,))
     wire = item.served_as or (None if item.model == model else item.model)
-    return Served(model=model, wire_model=wire, context_tokens=item.context_tokens, price=price)
+    return Served(
+        model=model,
+        wire_model=wire,
+        context_tokens=item.context_tokens,
+        price=price,
+        rate_limits=RateLimits(**item.rate_limits.model_dump()),
+    )
 
 
 def _canonical(name: str, registry: Registry) -> str:

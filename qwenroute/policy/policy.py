@@ -8,11 +8,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from qwenroute.domain.capability import Role
-from qwenroute.domain.decision import RetryRules, RuleTried, Timeouts
+from qwenroute.domain.decision import HedgeRules, Resume, RetryRules, RuleTried, Timeouts
 from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.price import Exchange
 from qwenroute.domain.request import Hints
+from qwenroute.domain.resilience import CacheRules, Choice, Resilience
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import MissingCredentials
 from qwenroute.policy.condition import Condition
@@ -77,6 +78,8 @@ class Rule:
     pool: str
     fallback: tuple[str, ...]
     objective: Objective
+    hedge: HedgeRules | None = None
+    """Its own, or the policy's; None: off."""
     matched: RuleTried = field(init=False, repr=False)
     failed: tuple[RuleTried, ...] = field(init=False, repr=False)
     """What to report, for each condition, where it does not hold."""
@@ -119,6 +122,8 @@ class Limits:
     deadline_s: float = 300.0
     max_attempts: int = 5
     max_cost_usd: float | None = None
+    queue_s: float = 2.0
+    """How long a known limit is waited for where nothing else is left to call."""
     regions: frozenset[str] | None = None
     licences: frozenset[str] | None = None
 
@@ -138,6 +143,13 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: RetryRules = field(default_factory=RetryRules)
+    hedge: HedgeRules | None = None
+    """Where no rule has been asked; None: off."""
+    resume: Resume = Resume.REPORT
+    resilience: Resilience = field(default_factory=Resilience)
+    choice: Choice = field(default_factory=Choice)
+    cache: CacheRules | None = None
+    """None: off."""
     fall_back_on: frozenset[FailureKind] = frozenset()
     retired: Retired = Retired.REPLACE
     objective: Objective

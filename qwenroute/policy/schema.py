@@ -6,9 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Strict, StringConstraints, Tag
 
+from qwenroute.domain import resilience as usual
 from qwenroute.domain.capability import Modality, Role
+from qwenroute.domain.decision import HedgeRules, Resume
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.signals import Difficulty, Task
+
+_BREAKER, _COOLDOWN, _OUTLIERS = usual.BreakerRules(), usual.CooldownRules(), usual.OutlierRules()
+_BUDGET, _CHOICE, _CACHE, _HEDGE = usual.RetryBudgetRules(), usual.Choice(), usual.CacheRules(), HedgeRules()
 
 
 class _Strict(BaseModel):
@@ -61,6 +66,13 @@ class ServedPrice(_Strict):
     output: Number = Field(ge=0)
 
 
+class RateLimits(_Strict):
+    """Requests and tokens per minute."""
+
+    rpm: Whole | None = Field(default=None, gt=0)
+    tpm: Whole | None = Field(default=None, gt=0)
+
+
 class ServedModel(_Strict):
     """A model that an endpoint serves, with what is particular there."""
 
@@ -68,6 +80,7 @@ class ServedModel(_Strict):
     served_as: Word | None = None
     context_tokens: Whole | None = Field(default=None, gt=0)
     price: ServedPrice | None = None
+    rate_limits: RateLimits = Field(default_factory=RateLimits)
 
 
 def _kind_of_served(value: object) -> str:
@@ -94,6 +107,8 @@ class Endpoint(_Strict):
     base_url: Value | None = None
     api_key: Secret | None = None
     models: Models | None = None
+    weight: Number = Field(default=1.0, gt=0)
+    rate_limits: RateLimits = Field(default_factory=RateLimits)
 
 
 class Pool(_Strict):
@@ -145,6 +160,31 @@ class When(_Strict):
     min_confidence: Number | None = Field(default=None, ge=0, le=1)
 
 
+class Hedge(_Strict):
+    """When a second attempt is made beside a slow first one."""
+
+    percentile: Number = Field(default=_HEDGE.percentile, gt=0, lt=100)
+    after_s: Number | None = Field(default=_HEDGE.after_s, gt=0)
+
+
+class Cache(_Strict):
+    """How long, and how many, answers are kept."""
+
+    ttl_s: Number = Field(default=_CACHE.ttl_s, gt=0)
+    max_entries: Whole = Field(default=_CACHE.max_entries, ge=1)
+    max_mb: Number = Field(default=_CACHE.max_mb, gt=0)
+    path: Word | None = None
+
+
+def _kind_of_switch(value: object) -> str:
+    return "rules" if isinstance(value, dict) else "switch"
+
+
+Off = Annotated[Literal["off"], Tag("switch")]
+HedgeOrOff = Annotated[Annotated[Hedge, Tag("rules")] | Off, Discriminator(_kind_of_switch)]
+CacheOrOff = Annotated[Annotated[Cache, Tag("rules")] | Off, Discriminator(_kind_of_switch)]
+
+
 class Rule(_Strict):
     """One rule of a route."""
 
@@ -153,6 +193,7 @@ class Rule(_Strict):
     pool: Word
     fallback: Annotated[list[Word], BeforeValidator(_listed)] = Field(default_factory=list)
     objective: Word | None = None
+    hedge: HedgeOrOff | None = None
 
 
 class Rates(_Strict):
@@ -168,6 +209,9 @@ class Limits(_Strict):
     deadline_s: Number = Field(default=300.0, gt=0)
     max_attempts: Whole = Field(default=5, ge=1, le=20)
     max_cost_usd: Number | None = Field(default=None, gt=0)
+    queue_s: Number = Field(default=2.0, ge=0)
+    max_in_flight: Whole | None = Field(default=None, ge=1)
+    max_in_flight_total: Whole | None = Field(default=None, ge=1)
     regions: Words | None = None
     licences: Words | None = None
 
@@ -178,6 +222,14 @@ class Timeouts(_Strict):
     connect_s: Annotated[Number, Field(gt=0)] | None = 5.0
     first_token_s: Annotated[Number, Field(gt=0)] | None = 60.0
     between_tokens_s: Annotated[Number, Field(gt=0)] | None = 30.0
+    answer_s: Annotated[Number, Field(gt=0)] | None = 180.0
+
+
+class RetryBudget(_Strict):
+    """Retries and hedges of all calls together, as a share of the requests."""
+
+    share: Number = Field(default=_BUDGET.share, ge=0, le=1)
+    floor_per_s: Number = Field(default=_BUDGET.floor_per_s, ge=0)
 
 
 class Retries(_Strict):
@@ -187,6 +239,43 @@ class Retries(_Strict):
     base_s: Number = Field(default=0.5, gt=0)
     cap_s: Number = Field(default=8.0, gt=0)
     retry_after_cap_s: Number = Field(default=30.0, ge=0)
+    budget: RetryBudget = Field(default_factory=RetryBudget)
+
+
+class Breaker(_Strict):
+    """When a deployment that fails is left alone, and for how long."""
+
+    failures: Whole = Field(default=_BREAKER.failures, ge=1)
+    error_rate: Number = Field(default=_BREAKER.error_rate, gt=0, le=1)
+    min_attempts: Whole = Field(default=_BREAKER.min_attempts, ge=1)
+    window_s: Number = Field(default=_BREAKER.window_s, gt=0)
+    open_s: Number = Field(default=_BREAKER.open_s, gt=0)
+    open_cap_s: Number = Field(default=_BREAKER.open_cap_s, gt=0)
+
+
+class Cooldown(_Strict):
+    """How long a limit is respected where the server does not say."""
+
+    rate_limit_s: Number = Field(default=_COOLDOWN.rate_limit_s, gt=0)
+    tokens_limit_s: Number = Field(default=_COOLDOWN.tokens_limit_s, gt=0)
+    burst_s: Number = Field(default=_COOLDOWN.burst_s, gt=0)
+    cap_s: Number = Field(default=_COOLDOWN.cap_s, gt=0)
+
+
+class Outliers(_Strict):
+    """When a deployment is set aside for being worse than its peers."""
+
+    factor: Number = Field(default=_OUTLIERS.factor, gt=1)
+    min_attempts: Whole = Field(default=_OUTLIERS.min_attempts, ge=1)
+    eject_s: Number = Field(default=_OUTLIERS.eject_s, gt=0)
+    most_ejected_share: Number = Field(default=_OUTLIERS.most_ejected_share, ge=0, le=1)
+
+
+class Choice(_Strict):
+    """How one is picked among deployments that are as good as each other."""
+
+    by: usual.ChoiceBy = _CHOICE.by
+    within: Number = Field(default=_CHOICE.within, ge=0, le=1)
 
 
 class PolicyFile(_Strict):
@@ -203,5 +292,12 @@ class PolicyFile(_Strict):
     limits: Limits = Field(default_factory=Limits)
     timeouts: Timeouts = Field(default_factory=Timeouts)
     retries: Retries = Field(default_factory=Retries)
+    hedge: HedgeOrOff = "off"
+    resume: Resume = Resume.REPORT
+    breaker: Breaker = Field(default_factory=Breaker)
+    cooldown: Cooldown = Field(default_factory=Cooldown)
+    outliers: Outliers = Field(default_factory=Outliers)
+    choice: Choice = Field(default_factory=Choice)
+    cache: CacheOrOff = "off"
     fall_back_on: list[FailureKind] = Field(default_factory=list)
     retired: Literal["replace", "refuse"] = "replace"

@@ -96,7 +96,7 @@ def on_dashscope(card: ModelCard, place: Place, platform: Platform, quality: Map
         max_choices=features.max_choices or 1,
         reasoning_effort=bool(features.reasoning_effort),
         price=_served_price(place) or (None if here is None else _price(here, features, platform)),
-        rate_limits=RateLimits() if rates is None else RateLimits(rpm=rates.rpm, tpm=rates.tpm),
+        rate_limits=_rate_limits(place, RateLimits() if rates is None else RateLimits(rpm=rates.rpm, tpm=rates.tpm)),
     )
 
 
@@ -133,6 +133,7 @@ def on_a_server(card: ModelCard, place: Place, host: Host | None, quality: Mappi
         fim=bool(card.features.fim) and host is None,
         sampling=_sampling(card),
         price=_served_price(place) or (None if host is None else _host_price(host)),
+        rate_limits=_rate_limits(place, RateLimits()),
     )
 
 
@@ -221,6 +222,16 @@ def _sampling(card: ModelCard) -> Mapping[str, float]:
 
 def _served_price(place: Place) -> Price | None:
     return None if place.served is None else place.served.price
+
+
+def _rate_limits(place: Place, listed: RateLimits) -> RateLimits:
+    """Return what is stated of the model, else of its endpoint, else listed, each limit by itself."""
+    stated = [place.endpoint.rate_limits, listed]
+    if place.served is not None:
+        stated.insert(0, place.served.rate_limits)
+    rpm = next((limits.rpm for limits in stated if limits.rpm is not None), None)
+    tpm = next((limits.tpm for limits in stated if limits.tpm is not None), None)
+    return RateLimits(rpm=rpm, tpm=tpm)
 
 
 def _price(here: facts.RegionFacts, features: facts.Features, platform: Platform) -> Price | None:
