@@ -1,0 +1,7 @@
+"""What decides whether a deployment may be called now, and what it has been like lately."""
+
+from qwenroute.state.account import limit_keys
+from qwenroute.state.board import HealthBoard
+from qwenroute.state.settings import HealthRules
+
+__all__ = ["HealthBoard", "HealthRules", "limit_keys"]
