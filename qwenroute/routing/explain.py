@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from qwenroute.domain.decision import Decision, Step
+from qwenroute.domain.decision import Candidate, Decision, Plan, Resume, Step
 from qwenroute.domain.signals import Signals
 
 
@@ -34,7 +34,7 @@ def _lines(decision: Decision) -> Iterator[str]:
         cost = "price unknown" if candidate.expected_cost_usd is None else f"{candidate.expected_cost_usd:.6f} USD"
         yield (
             f"  {candidate.score:+.3f} {candidate.deployment} ({candidate.pool}): quality {candidate.quality:.2f}, "
-            f"about {cost}, about {candidate.expected_latency_s:.1f} s"
+            f"about {cost}, about {candidate.expected_latency_s:.1f} s{_lately(candidate)}"
         )
     if not decision.candidates:
         yield "  none"
@@ -44,9 +44,25 @@ def _lines(decision: Decision) -> Iterator[str]:
             yield f"  {rejection.deployment}: {rejection.reason} [{rejection.gate}]"
     if steps:
         plan = decision.plan
-        yield f"plan: at most {plan.max_attempts} attempts in {plan.deadline_s:g} s"
+        yield f"plan: at most {plan.max_attempts} attempts in {plan.deadline_s:g} s{_allowance(plan)}"
         for number, step in enumerate(steps, start=1):
             yield f"  {number}. {_step(step)}"
+
+
+def _lately(candidate: Candidate) -> str:
+    pace = candidate.pace
+    if pace is None:
+        return ""
+    failing = f", {pace.error_rate:.0%} of them failed" if pace.error_rate else ""
+    return f"; lately {pace.ttft_s:.2g} s to the first token and {pace.tokens_per_s:.0f} tokens/s{failing}"
+
+
+def _allowance(plan: Plan) -> str:
+    text = "" if plan.max_cost_usd is None else f" for {plan.max_cost_usd:g} USD"
+    if plan.hedge is not None:
+        fixed = "" if plan.hedge.after_s is None else f", or {plan.hedge.after_s:g} s until that is known"
+        text += f"; hedged where slower than {plan.hedge.percentile:g} % lately{fixed}"
+    return text + ("; a broken stream is continued" if plan.resume is Resume.CONTINUE else "")
 
 
 def _signals(signals: Signals) -> Iterator[str]:

@@ -26,7 +26,9 @@ class Fleet:
     worked out twice. They may be lost at any time, and computed twice by two threads.
     """
 
-    __slots__ = ("_targets", "by_id", "by_model", "deployments", "endpoints", "on", "policy", "registry", "usd_per")
+    __slots__ = (
+        "_targets", "by_id", "by_model", "deployments", "endpoints", "on", "policy", "registry", "usd_per", "weights",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -47,6 +49,8 @@ class Fleet:
             {model: tuple(found) for model, found in by_model.items()}
         )
         self.endpoints: Mapping[str, Endpoint] = MappingProxyType({e.name: e for e in endpoints})
+        self.weights: Mapping[str, float] = MappingProxyType({e.name: e.weight for e in self.endpoints.values()})
+        """By the endpoint's name."""
         self.registry = registry
         self.on = on
         self.usd_per: Mapping[str, float] = MappingProxyType(_rates(policy, self.deployments))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from qwenroute.domain.capability import Deployment, MediaLimits, Modality, Thinking
-from qwenroute.domain.price import Usage
+from qwenroute.domain.price import Price, Usage
 from qwenroute.domain.signals import Media
 from qwenroute.routing.needs import Needs
 
@@ -213,11 +213,16 @@ def cost_ceiling(needs: Needs, deployment: Deployment, thinks: bool) -> str | No
         return (
             f"its price is not known, and the ceiling is {ceiling:g} USD (state one at its endpoint; 0 if it is yours)"
         )
-    worst = deployment.price.cost(_largest(needs, deployment, thinks=thinks), thought=thinks).amount
-    worst *= needs.usd_per[deployment.price.currency]
+    worst = worst_cost_usd(needs, deployment, deployment.price, thinks=thinks)
     if worst <= ceiling:
         return None
     return f"could cost {worst:.6f} USD, the ceiling is {ceiling:g}"
+
+
+def worst_cost_usd(needs: Needs, deployment: Deployment, price: Price, *, thinks: bool) -> float:
+    """Return the most that a call could cost."""
+    worst = price.cost(_largest(needs, deployment, thinks=thinks), thought=thinks)
+    return worst.amount * needs.usd_per[price.currency]
 
 
 CAPABILITY: tuple[tuple[str, Gate], ...] = (

@@ -66,8 +66,13 @@ class Needs:
     @property
     def max_cost_usd(self) -> float | None:
         """The lower of the caller's ceiling and the policy's."""
-        caller, policy = self.parameters.max_cost_usd, self.limits.max_cost_usd
-        return policy if caller is None else caller if policy is None else min(caller, policy)
+        return ceiling(self.parameters, self.limits)
+
+
+def ceiling(parameters: Parameters, limits: Limits) -> float | None:
+    """Return the lower of the caller's ceiling on the cost and the policy's, in USD."""
+    caller, policy = parameters.max_cost_usd, limits.max_cost_usd
+    return policy if caller is None else caller if policy is None else min(caller, policy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from qwenroute.domain.capability import Deployment, Modality
 from qwenroute.domain.decision import Candidate
+from qwenroute.domain.health import Pace
 from qwenroute.domain.price import Price, Tier, Usage
 from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
@@ -78,11 +79,18 @@ def rate(
     *,
     pool: str,
     thinks: bool,
+    pace: Pace | None = None,
 ) -> Candidate:
-    """Return the deployment with its score and what the score is made of."""
+    """Return the deployment with its score and what the score is made of.
+
+    What it has been like lately, where that is known, goes before the registry's speed, and its
+    share of failures is quality that will not be had.
+    """
     expected = expect(signals, deployment, thinks=thinks)
     prior = deployment.quality.get(f"{signals.task}/{signals.difficulty}")
     quality = UNKNOWN_QUALITY if prior is None else prior.value
+    if pace is not None:
+        quality *= 1.0 - pace.error_rate
     cost: float | None = None
     if deployment.price is not None:
         cost = (
@@ -93,7 +101,7 @@ def rate(
         counted = COST_FLOOR_USD
     else:
         counted = UNKNOWN_RATES.cost(expected.usage).amount
-    speed = deployment.speed
+    speed = deployment.speed if pace is None else pace
     latency = speed.ttft_s + expected.usage.completion_tokens / speed.tokens_per_s
     score = (
         objective.quality * quality
@@ -107,6 +115,7 @@ def rate(
         quality=quality,
         expected_cost_usd=cost,
         expected_latency_s=latency,
+        pace=pace,
     )
 
 

@@ -8,11 +8,13 @@ into the same size class. What is alike gets the same steps, whatever the number
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from qwenroute.domain.capability import Deployment, MediaLimits, Role, Thinking
 from qwenroute.domain.decision import Candidate, Rejection, Step
+from qwenroute.domain.health import Conditions, Obstacle, Pace
 from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
 from qwenroute.routing import gates
@@ -44,10 +46,24 @@ class Survey:
     rejections: tuple[Rejection, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the deployments of a target have been like lately; the same number, the same figures."""
+
+    number: int
+    paces: Mapping[str, Pace]
+
+
+NO_FIGURES = Figures(0, {})
+
+
 class Target:
     """A chain of pools in one fleet."""
 
-    __slots__ = ("_bounds", "_kept", "_media_rules", "_screened", "absent", "gone", "stages")
+    __slots__ = (
+        "_bounds", "_figures", "_ids", "_kept", "_media_rules", "_numbers", "_screened", "_seen", "_steps", "absent",
+        "gone", "stages",
+    )  # fmt: skip
 
     def __init__(
         self, stages: tuple[Stage, ...], *, absent: tuple[Rejection, ...] = (), gone: str | None = None
@@ -66,6 +82,33 @@ class Target:
         self._bounds: dict[Hashable, _Bounds] = {}
         self._screened: dict[Hashable, Screened] = {}
         self._kept: dict[Hashable, object] = {}
+        self._steps: dict[Hashable, Step] = {}
+        self._ids = frozenset(deployment.id for stage in stages for deployment in stage.deployments)
+        self._numbers = count(1)
+        self._figures: dict[Hashable, Figures] = {frozenset(): NO_FIGURES}
+        self._seen: tuple[Conditions | None, int, Figures] = (None, 0, NO_FIGURES)
+
+    def figures(self, conditions: Conditions) -> Figures:
+        """Return the live figures of the deployments here; others may change without being noticed."""
+        seen, revision, figures = self._seen
+        current = conditions.revision
+        if seen is conditions and revision == current:
+            return figures
+        paces = conditions.paces
+        here = {name: paces[name] for name in self._ids if name in paces}
+        content = frozenset(here.items())
+        known = self._figures.get(content)
+        if known is None:
+            if len(self._figures) >= MAX_KEPT:
+                self._figures.clear()
+            known = self._figures[content] = Figures(next(self._numbers), here)
+        self._seen = (conditions, current, known)
+        return known
+
+    def obstacles(self, conditions: Conditions, now: float) -> Mapping[str, Obstacle]:
+        """Return what stands in the way of deployments here."""
+        found = conditions.obstacles(now)
+        return {name: found[name] for name in found if name in self._ids} if found else found
 
     def weigh(self, signals: Signals) -> tuple[Load, ...]:
         """Return the attachments' weight under each of the rules here; nothing where there are none."""
@@ -110,7 +153,7 @@ class Target:
             self._kept.clear()
         self._kept[key] = value
 
-    def survey(self, needs: Needs, objective: Objective, shape: Hashable) -> Survey:
+    def survey(self, needs: Needs, objective: Objective, shape: Hashable, paces: Mapping[str, Pace]) -> Survey:
         """Judge every deployment: gate it, and score it if it passed.
 
         A deployment that several pools hold stands where it is first found fit.
@@ -139,10 +182,16 @@ class Target:
                     refused.setdefault(deployment.id, too_much)
                     continue
                 taken.add(deployment.id)
-                candidate = rate(needs.signals, deployment, objective, needs.usd_per, pool=stage.pool, thinks=thinking)
-                found.append(
-                    (candidate, Step(deployment=deployment, pool=stage.pool, role=stage.role, thinking=switch))
+                candidate = rate(
+                    needs.signals,
+                    deployment,
+                    objective,
+                    needs.usd_per,
+                    pool=stage.pool,
+                    thinks=thinking,
+                    pace=paces.get(deployment.id),
                 )
+                found.append((candidate, self._step(stage, deployment, switch, needs, thinks=thinking)))
             found.sort(key=_by_score)
             candidates += (candidate for candidate, _ in found)
             steps += (step for _, step in found)
@@ -151,6 +200,18 @@ class Target:
             tuple(steps),
             tuple(r for r in refused.values() if r.deployment not in taken),
         )
+
+    def _step(self, stage: Stage, deployment: Deployment, switch: bool | None, needs: Needs, *, thinks: bool) -> Step:
+        """Return the step; without a ceiling on the cost there are few different ones, and they are shared."""
+        if needs.max_cost_usd is not None and deployment.price is not None:
+            worst = gates.worst_cost_usd(needs, deployment, deployment.price, thinks=thinks)
+            return Step(deployment=deployment, pool=stage.pool, role=stage.role, thinking=switch, worst_cost_usd=worst)
+        key = (deployment.id, stage.pool, switch)
+        step = self._steps.get(key)
+        if step is None:
+            step = Step(deployment=deployment, pool=stage.pool, role=stage.role, thinking=switch)
+            self._steps[key] = step
+        return step
 
 
 def switch_for(deployment: Deployment, role: Role | None, signals: Signals) -> bool | None:
