@@ -8,6 +8,7 @@ QwenRouteError
 │   └── UnknownModel          neither a route, a role, a model nor a deployment
 ├── ModelRetired              the policy says `retired: refuse`; nothing was sent
 ├── NoDeployment              nothing can serve the request; `decision` says why
+├── HookFailed                a hook of the application's own; `hook` and `point` say which
 ├── AttemptFailed             one attempt, translated; caught inside
 └── CallFailed                `attempts` lists what was tried, oldest first
     ├── AllAttemptsFailed     the plan is used up
@@ -70,6 +71,18 @@ class NoDeployment(QwenRouteError):
     def __init__(self, message: str, decision: Decision) -> None:
         super().__init__(message)
         self.decision = decision
+
+
+class HookFailed(QwenRouteError):
+    """A hook failed, or took too long; its own exception is the cause.
+
+    `hook` names its class, `point` the method.
+    """
+
+    def __init__(self, message: str, *, hook: str, point: str) -> None:
+        super().__init__(f"hook `{hook}.{point}` {message}")
+        self.hook = hook
+        self.point = point
 
 
 class AttemptFailed(QwenRouteError):
