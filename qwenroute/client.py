@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 import threading
+import time
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
 
 from qwenroute.analysis import analyse, count_exactly, read_request
 from qwenroute.domain.decision import Decision
-from qwenroute.domain.protocols import Provider, Transport
-from qwenroute.domain.request import Kind
-from qwenroute.errors import ConfigurationError, InvalidRequest
+from qwenroute.domain.health import DeploymentHealth
+from qwenroute.domain.protocols import Transport
+from qwenroute.domain.request import Kind, Request
+from qwenroute.errors import ConfigurationError, InvalidRequest, QwenRouteError
 from qwenroute.execution import background
 from qwenroute.execution.backoff import backoff
 from qwenroute.execution.codec import Codec, Piece
-from qwenroute.execution.loop import Run
+from qwenroute.execution.hooks import Hook, Hooks
+from qwenroute.execution.loop import Means, Run
 from qwenroute.policy import Policy, load_policy
 from qwenroute.providers import AiohttpTransport, HttpxTransport, build_provider
 from qwenroute.providers.answers import ChatCompletion, ChatCompletionChunk, Completion
 from qwenroute.providers.codecs import CHAT, COMPLETION
+from qwenroute.providers.openai_errors import as_openai
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
-from qwenroute.streams import AsyncStream, Stream
+from qwenroute.state import HealthBoard, limit_keys
+from qwenroute.streams import AsyncStream, Closing, Stream
 from qwenroute.telemetry import log
 
 if TYPE_CHECKING:
@@ -53,6 +60,8 @@ class Hints(TypedDict, total=False):
     tenant: str
     tags: list[str]
     media_seconds: float
+    hedge: bool
+    session: str
 
 
 class AsyncRouter:
@@ -63,6 +72,7 @@ class AsyncRouter:
         registry: the facts; `Registry.load(overlays=[…])` adds an operator's own.
         environ: where keys and addresses are looked up; the process environment by default.
         on: the date at which models are alive or retired; today by default.
+        hooks: what to call before routing, before each attempt, on each chunk and after the answer.
         http_client: an `httpx.AsyncClient` of your own (proxies, mTLS); it is used and not closed.
 
     Raises:
@@ -77,6 +87,7 @@ class AsyncRouter:
         registry: Registry | None = None,
         environ: Mapping[str, str] | None = None,
         on: date | None = None,
+        hooks: Sequence[Hook] = (),
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
@@ -84,24 +95,33 @@ class AsyncRouter:
         self._environ = dict(os.environ if environ is None else environ)
         self._on = on
         self._http_client = http_client
-        self._backoff = backoff(self.policy.retries)
-        self._fleet: Fleet | None = None
-        self._fleet_on: date | None = None
+        self._hooks = Hooks(hooks, log.hook_ignored)
+        self._fleet_on = self._on or date.today()
+        self._fleet = Fleet.build(self.policy, self.registry, self._environ, self._fleet_on)
+        endpoints = self._fleet.endpoints.values()
+        self._board = HealthBoard(self._fleet.deployments, limit_keys(endpoints), self.policy.resilience)
         self._transport: Transport | None = None
-        self._providers: dict[str, Provider] = {}
+        self._means: Means | None = None
+        self._calls: set[asyncio.Task[object]] = set()
+        self._streams: weakref.WeakSet[Closing] = weakref.WeakSet()
         self._closed = False
         self.chat = AsyncChat(self)
         self.completions = AsyncTextCompletions(self)
-        _ = self.fleet  # what is missing is said now, not at the first call
 
     @property
     def fleet(self) -> Fleet:
         """The deployments as of today; a long-lived process sees models retire."""
         today = self._on or date.today()
-        if self._fleet is None or self._fleet_on != today:
+        if self._fleet_on != today:
             self._fleet = Fleet.build(self.policy, self.registry, self._environ, today)
             self._fleet_on = today
+            self._board.adopt(self._fleet.deployments, limit_keys(self._fleet.endpoints.values()))
+            self._means = None
         return self._fleet
+
+    def health(self) -> tuple[DeploymentHealth, ...]:
+        """Return the state of every deployment: whether it may be called, why not, until when."""
+        return self._board.snapshot(time.monotonic(), datetime.now().astimezone())
 
     def route(
         self,
@@ -116,35 +136,63 @@ class AsyncRouter:
         Raises:
             InvalidRequest, ModelRetired, NoDeployment: as the call would.
         """
-        request = read_request(_body(params, model=model, messages=messages, qwenroute=qwenroute))
-        return decide(request, analyse(request), self.policy, self.fleet, count_exactly=count_exactly)
+        try:
+            request = read_request(_body(params, model=model, messages=messages, qwenroute=qwenroute))
+            return self._decide(request)
+        except QwenRouteError as error:
+            raise as_openai(error) from error.__cause__
 
     async def call(
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
     ) -> Result | AsyncStream[Piece]:
         """Route and call one request body; what `create` stands on."""
         self.check_open()
+        task: asyncio.Task[object] | None = asyncio.current_task()
+        if task is not None:
+            self._calls.add(task)
+        try:
+            return await self._call(kind, body, codec)
+        except QwenRouteError as error:
+            raise as_openai(error) from error.__cause__
+        finally:
+            if task is not None:
+                self._calls.discard(task)
+
+    async def _call(
+        self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
+    ) -> Result | AsyncStream[Piece]:
+        hooks = self._hooks
         request = read_request(body, kind=kind)
-        decision = decide(request, analyse(request), self.policy, self.fleet, count_exactly=count_exactly)
+        if hooks.before_routing is not None:
+            request = await hooks.before_routing(request)
+        decision = self._decide(request)
         log.decided(decision)
-        run = Run(
-            id=uuid.uuid4().hex,
-            request=request,
-            decision=decision,
-            providers=self._open(),
-            codec=codec,
-            exchange=self.policy.exchange,
-            backoff=self._backoff,
-            on_attempt=log.attempt_ended,
-        )
+        self._board.request_began(time.monotonic())
+        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec)
         if request.stream:
             await run.open()
             wanted = request.params.get("stream_options")
             usage_asked = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
-            return AsyncStream(run, (lambda _: True) if usage_asked else codec.shows)
+            stream = AsyncStream(run, (lambda _: True) if usage_asked else codec.shows, hooks)
+            self._streams.add(stream)
+            return stream
         answer = await run.answer()
         answer.route = run.record()
+        if hooks.after_answer is not None:
+            await hooks.after_answer(answer, answer.route)
         return answer
+
+    def _decide(self, request: Request) -> Decision:
+        return decide(
+            request,
+            analyse(request),
+            self.policy,
+            self.fleet,
+            count_exactly=count_exactly,
+            conditions=self._board,
+            now=time.monotonic(),
+            chance=random.random,
+        )
 
     def check_open(self) -> None:
         """Raise ConfigurationError if the router was closed."""
@@ -156,14 +204,19 @@ class AsyncRouter:
         self._closed = True
 
     async def aclose(self) -> None:
-        """Close every connection that was opened here. Idempotent."""
+        """End what is under way, and close every connection that was opened here. Idempotent."""
         self.shut()
-        providers, self._providers = self._providers, {}
-        for provider in providers.values():
+        for call in [c for c in self._calls if c is not asyncio.current_task()]:
+            call.cancel()
+        for stream in list(self._streams):
+            await stream.close()
+        means, self._means = self._means, None
+        for provider in () if means is None else means.providers.values():
             await provider.aclose()
         transport, self._transport = self._transport, None
         if transport is not None and self._http_client is None:
             await transport.aclose()
+        self._hooks.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -171,15 +224,22 @@ class AsyncRouter:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _open(self) -> Mapping[str, Provider]:
-        endpoints = self.fleet.endpoints
-        if self._providers.keys() != endpoints.keys():
+    def _open(self) -> Means:
+        fleet = self.fleet
+        if self._means is None:
             transport = self._transport
             if transport is None:
                 client = self._http_client
                 transport = self._transport = AiohttpTransport() if client is None else HttpxTransport(client)
-            self._providers = {name: build_provider(endpoint, transport) for name, endpoint in endpoints.items()}
-        return self._providers
+            self._means = Means(
+                providers={name: build_provider(endpoint, transport) for name, endpoint in fleet.endpoints.items()},
+                gatekeeper=self._board,
+                exchange=self.policy.exchange,
+                backoff=backoff(self.policy.retries),
+                on_attempt=log.attempt_ended,
+                before_attempt=self._hooks.before_attempt,
+            )
+        return self._means
 
 
 class AsyncChat:
@@ -320,9 +380,12 @@ class Router:
         registry: Registry | None = None,
         environ: Mapping[str, str] | None = None,
         on: date | None = None,
+        hooks: Sequence[Hook] = (),
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        self._async = AsyncRouter(policy, registry=registry, environ=environ, on=on, http_client=http_client)
+        self._async = AsyncRouter(
+            policy, registry=registry, environ=environ, on=on, hooks=hooks, http_client=http_client
+        )
         self._loop = _Loop(self._async)
         self.chat = Chat(self)
         self.completions = TextCompletions(self)
@@ -341,6 +404,10 @@ class Router:
     def fleet(self) -> Fleet:
         """The deployments as of today."""
         return self._async.fleet
+
+    def health(self) -> tuple[DeploymentHealth, ...]:
+        """Return the state of every deployment: whether it may be called, why not, until when."""
+        return self._async.health()
 
     def route(
         self,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 from qwenroute.domain.record import Record
+from qwenroute.errors import QwenRouteError
 from qwenroute.execution.background import BackgroundLoop
+from qwenroute.execution.hooks import Arriving, Hooks
+from qwenroute.providers.openai_errors import as_openai
 
 Piece = TypeVar("Piece")
 Arriving_co = TypeVar("Arriving_co", covariant=True)
@@ -24,6 +27,16 @@ class Source(Protocol[Arriving_co]):
     def record(self) -> Record:
         """Return the record as it stands."""
 
+    def arriving(self) -> Arriving:
+        """Return where its pieces come from just now."""
+
+
+class Closing(Protocol):
+    """What can be left early."""
+
+    async def close(self) -> None:
+        """Give up the rest. Idempotent."""
+
 
 class AsyncStream(Generic[Piece]):
     """A streamed answer: iterate it, or leave it early with `close` or `async with`.
@@ -32,9 +45,11 @@ class AsyncStream(Generic[Piece]):
         StreamInterrupted: it broke after the first token; everything received was handed on.
     """
 
-    def __init__(self, source: Source[Piece], shows: Callable[[Piece], bool]) -> None:
+    def __init__(self, source: Source[Piece], shows: Callable[[Piece], bool], hooks: Hooks) -> None:
         self._source = source
         self._shows = shows
+        self._on_chunk = hooks.on_chunk
+        self._after_answer = hooks.after_answer
 
     @property
     def route(self) -> Record:
@@ -52,9 +67,18 @@ class AsyncStream(Generic[Piece]):
 
     async def next(self) -> Piece | None:
         """Return the next piece, None at the end."""
-        while (piece := await self._source.next()) is not None:
-            if self._shows(piece):
-                return piece
+        try:
+            while (piece := await self._source.next()) is not None:
+                if self._shows(piece):
+                    if self._on_chunk is None:
+                        return piece
+                    changed = await self._on_chunk(piece, self._source.arriving())
+                    return cast("Piece", changed)
+        except QwenRouteError as error:
+            raise as_openai(error) from error.__cause__
+        after, self._after_answer = self._after_answer, None
+        if after is not None:
+            await after(None, self.route)
         return None
 
     async def close(self) -> None:

@@ -150,6 +150,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         self.answer = self._codec.whole(document)
         self.usage = self._codec.usage(self.answer)
         self.first_token_at = self._now()
+        await anext(documents, None)  # to its end: a generator left open costs a task to close
 
     async def _next(self, documents: AsyncIterator[bytes]) -> Piece | None:
         document = await anext(documents, None)

@@ -25,6 +25,7 @@ from qwenroute.errors import (
 from qwenroute.execution.attempt import LiveAttempt
 from qwenroute.execution.backoff import Backoff
 from qwenroute.execution.codec import Answer, Codec, Piece
+from qwenroute.execution.hooks import Arriving
 from qwenroute.execution.machine import (
     Call,
     Cancel,
@@ -170,6 +171,12 @@ class Run(Generic[Answer, Piece]):
         self._tasks.clear()
         for attempt in live:
             await self._end(attempt, None, cancelled=True)
+
+    def arriving(self) -> Arriving:
+        """Return where the pieces come from just now."""
+        winner = self._winner
+        step = self._decision.plan.steps[0] if winner is None else winner.step
+        return Arriving(id=self._id, request=self._request, step=step)
 
     def record(self) -> Record:
         """Return the record as it stands."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.record import Attempt
+from qwenroute.errors import HookFailed
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -35,6 +36,11 @@ def decided(decision: Decision) -> None:
     """Warn of what the caller should know about the choice, such as a retired id that was replaced."""
     for warning in decision.warnings:
         _log().warning(warning, route=decision.route)
+
+
+def hook_ignored(failed: HookFailed) -> None:
+    """Warn of a hook that failed and may be ignored."""
+    _log().warning("hook ignored", failure=str(failed))
 
 
 @cache
