@@ -103,14 +103,13 @@ def priors(cards: Mapping[str, ModelCard]) -> Mapping[str, Mapping[str, Quality]
         _of(model, cards, found, ())
     return MappingProxyType(
         {
-            model: MappingProxyType(
-                {
-                    f"{task}/{difficulty}": Quality(
-                        value=round(prior.value, 4), uncertainty=round(prior.uncertainty, 4), basis=prior.basis
-                    )
-                    for (task, difficulty), prior in cells.items()
-                }
-            )
+            # A plain dict: deployments hold it, records hold deployments, and records are pickled.
+            model: {
+                f"{task}/{difficulty}": Quality(
+                    value=round(prior.value, 4), uncertainty=round(prior.uncertainty, 4), basis=prior.basis
+                )
+                for (task, difficulty), prior in cells.items()
+            }
             for model, cells in found.items()
         }
     )
