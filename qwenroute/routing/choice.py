@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from math import log
 
 from qwenroute.domain.decision import Step
 from qwenroute.domain.request import Kind, Request
@@ -37,7 +38,10 @@ def order(
     in_flight: InFlight | None,
     chance: Chance | None,
 ) -> tuple[Step, ...]:
-    """Return equals, best first as they came, in the order in which they are to be tried."""
+    """Return equals, best first as they came, in the order in which they are to be tried.
+
+    The very same tuple comes back where there was nothing to pick by.
+    """
     match by:
         case ChoiceBy.WEIGHT if chance is not None:
             return _drawn(equals, weights, chance)
@@ -82,11 +86,12 @@ def _beginning(request: Request) -> str:
 def _drawn(equals: tuple[Step, ...], weights: Mapping[str, float], chance: Chance) -> tuple[Step, ...]:
     """Draw without putting back, each time in proportion to the weights of what is left.
 
-    Ordering by u ** (1 / weight) does that (Efraimidis and Spirakis, 2006).
+    Of independent waits that are exponential with these rates, the shortest is each one's with a
+    probability in proportion to its rate.
     """
-    drawn = [(chance() ** (1.0 / weights.get(step.deployment.endpoint, 1.0)), step) for step in equals]
-    drawn.sort(key=lambda item: -item[0])
-    return tuple(step for _, step in drawn)
+    waits = [(-log(1.0 - chance()) / weights.get(step.deployment.endpoint, 1.0), step) for step in equals]
+    waits.sort(key=lambda item: item[0])
+    return tuple(step for _, step in waits)
 
 
 def _less_busy_of_two(equals: Sequence[Step], in_flight: InFlight | None, chance: Chance) -> tuple[Step, ...]:

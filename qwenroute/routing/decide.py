@@ -88,9 +88,10 @@ def decide(
     chosen = _around(ranking, frozenset(obstacles), way, signals, policy, key) if obstacles else ranking.chosen
     steps, reason, said = chosen.plan.steps, chosen.reason, chosen.warnings
     if chosen.equals:
-        steps = _picked(chosen, request, policy, fleet, conditions, chance)
-        reason = f"{reason}, {choice.SAID[policy.choice.by]} among {len(chosen.equals)} equals"
-        if steps[0] is not chosen.plan.steps[0]:
+        ordered = _ordered(chosen.equals, request, policy, fleet, conditions, chance)
+        if ordered is not chosen.equals:
+            steps = ordered[: chosen.places] + steps[chosen.places :]
+            reason = f"{reason}, {choice.SAID[policy.choice.by]} among {len(ordered)} equals"
             said = tuple(warnings(steps, target))
     if chosen.held_up:
         said = (*said, obstruction.held_up(steps, obstacles, now))
@@ -142,23 +143,22 @@ def _around(
     return chosen
 
 
-def _picked(
-    chosen: Chosen,
+def _ordered(
+    equals: tuple[Step, ...],
     request: Request,
     policy: Policy,
     fleet: Fleet,
     conditions: Conditions | None,
     chance: Chance | None,
 ) -> tuple[Step, ...]:
-    ordered = choice.order(
-        chosen.equals,
+    return choice.order(
+        equals,
         policy.choice.by,
         request,
         weights=fleet.weights,
         in_flight=None if conditions is None else conditions.in_flight,
         chance=chance,
     )
-    return ordered[: chosen.places] + chosen.plan.steps[chosen.places :]
 
 
 def _for_caller(plan: Plan, steps: tuple[Step, ...], request: Request) -> Plan:

@@ -25,6 +25,8 @@ UNKNOWN_RATES = Price(currency="USD", tiers=(Tier(input=2.5, output=7.5),))
 """What a host that bills without saying how much counts as: the dearest that the facts sheet lists.
 A server of one's own bills nobody, and counts the floor."""
 LATENCY_FLOOR_S = 0.1
+SLOWEST_TOKENS_PER_S = 0.1
+"""A live figure that was rounded to nothing still is a speed."""
 UNKNOWN_QUALITY = 0.3
 """Of a model at a task for which nothing is known of it."""
 STEPS_PER_DOUBLING = 4
@@ -102,7 +104,7 @@ def rate(
     else:
         counted = UNKNOWN_RATES.cost(expected.usage).amount
     speed = deployment.speed if pace is None else pace
-    latency = speed.ttft_s + expected.usage.completion_tokens / speed.tokens_per_s
+    latency = speed.ttft_s + expected.usage.completion_tokens / max(speed.tokens_per_s, SLOWEST_TOKENS_PER_S)
     score = (
         objective.quality * quality
         - objective.cost * math.log10(max(counted, COST_FLOOR_USD) / COST_FLOOR_USD)

@@ -24,15 +24,17 @@ from qwenroute.domain.capability import (
     Thinking,
 )
 from qwenroute.domain.decision import Decision
+from qwenroute.domain.health import Obstacle, Pace
 from qwenroute.domain.price import Price, Tier
 from qwenroute.domain.request import Hints, Kind, Request
+from qwenroute.domain.resilience import Choice, ChoiceBy
 from qwenroute.domain.signals import Difficulty, Media, Signals, Task
 from qwenroute.errors import NoDeployment
 from qwenroute.policy import Limits, Policy
 from qwenroute.registry import media_tokens
 from qwenroute.routing import Fleet, decide, gates
 from qwenroute.routing.expectation import ANSWER_TOKENS, THINKING_TOKENS
-from tests.routing.fleets import BALANCED, CHEAP, QUALITY, TODAY, policy, quality, rule
+from tests.routing.fleets import BALANCED, CHEAP, QUALITY, TODAY, Weather, policy, quality, rule
 
 T = TypeVar("T")
 TEXT, IMAGE, AUDIO, VIDEO = Modality.TEXT, Modality.IMAGE, Modality.AUDIO, Modality.VIDEO
@@ -58,6 +60,7 @@ PRICES = (
     Price(currency="CNY", tiers=(Tier(input=2.0, output=6.0),)),
     Price(currency="USD", tiers=(Tier(input=0.0, output=0.0),)),
 )
+NOW = 100.0
 USD = {"USD": 1.0, "CNY": 0.1434}
 SPEEDS = (Speed(ttft_s=0.3, tokens_per_s=120.0, basis="test"), Speed(ttft_s=1.0, tokens_per_s=30.0, basis="test"))
 QUALITIES = tuple(quality(value / 10) for value in range(1, 10))
@@ -121,7 +124,8 @@ def draw_world(rng: Random) -> World:
     )
     first, *rest = map(str, chain)
     objective = rng.choice((QUALITY, BALANCED, CHEAP))
-    rules = policy({"auto": (rule("only", first, *rest, objective=objective),)}, limits=limits)
+    choice = Choice(by=rng.choice((ChoiceBy.SCORE, *ChoiceBy)), within=rng.choice((0.0, 0.02, 0.3)))
+    rules = policy({"auto": (rule("only", first, *rest, objective=objective),)}, limits=limits, choice=choice)
     return World(rules, chain, tuple(draw_deployment(rng, n) for n in range(rng.randint(3, 10))))
 
 
@@ -200,6 +204,28 @@ def draw_request(rng: Random) -> tuple[Request, Signals]:
         hints=Hints(max_cost_usd=rng.choice((*[None] * 9, 0.002))),
     )
     return request, signals
+
+
+def draw_weather(rng: Random, deployments: tuple[Deployment, ...]) -> Weather | None:
+    """Nothing known, all well, or some of the deployments obstructed, slow, failing and busy."""
+    if rng.random() < 0.3:
+        return None
+    share = rng.choice((0.0, 0.3, 0.6, 1.0))
+    gates_there = ("circuit", "cooldown", "ejected", "bulkhead", "quota", "burst")
+    return Weather(
+        blocked={
+            d.id: Obstacle(gate=rng.choice(gates_there), reason="as drawn", until=rng.choice((None, NOW + 2.0)))
+            for d in deployments
+            if rng.random() < share
+        },
+        paces={
+            d.id: Pace(ttft_s=rng.choice((0.1, 5.0)), tokens_per_s=rng.choice((0.0, 80.0)), error_rate=rng.random())
+            for d in deployments
+            if rng.random() < share
+        },
+        busy={d.id: rng.randrange(5) for d in deployments},
+        revision=rng.randrange(1_000),
+    )
 
 
 def thinks_as(deployment: Deployment, role: Role, signals: Signals) -> bool:
@@ -311,17 +337,23 @@ def objections(world: World, request: Request, s: Signals, d: Deployment, thinks
     return found
 
 
-def judge(world: World, fleet: Fleet, request: Request, signals: Signals) -> Decision:
+def judge(
+    world: World, fleet: Fleet, request: Request, signals: Signals, weather: Weather | None = None, seed: int = 0
+) -> Decision:
     """Decide, with or without a plan."""
+    chance = Random(seed).random
     try:
-        return decide(request, signals, world.policy, fleet)
+        return decide(request, signals, world.policy, fleet, conditions=weather, now=NOW, chance=chance)
     except NoDeployment as error:
         return error.decision
 
 
-def check(world: World, fleet: Fleet, request: Request, signals: Signals) -> Decision:
+def check(
+    world: World, fleet: Fleet, request: Request, signals: Signals, weather: Weather | None, seed: int
+) -> Decision:
     """Hold one decision against the oracle."""
-    decision = judge(world, fleet, request, signals)
+    decision = judge(world, fleet, request, signals, weather, seed)
+    blocked = {} if weather is None else weather.blocked
     by_id = {d.id: d for d in world.deployments}
     here = {d.id: [r for r in world.chain if r in d.roles] for d in world.deployments}
 
@@ -330,14 +362,21 @@ def check(world: World, fleet: Fleet, request: Request, signals: Signals) -> Dec
         d = step.deployment
         if d.thinking is Thinking.HYBRID:
             assert step.thinking is thinks_as(d, step.role, signals)
+        if decision.plan.max_cost_usd is None:
+            assert step.worst_cost_usd == 0.0
+        else:
+            assert step.worst_cost_usd <= decision.plan.max_cost_usd
         wrong = objections(world, request, signals, d, thinks_as(d, step.role, signals))
         assert not wrong, f"the plan holds {d.id}, whose facts say no: {wrong}"
     for candidate in decision.candidates:
         d = by_id[candidate.deployment]
         wrong = objections(world, request, signals, d, thinks_as(d, Role(candidate.pool), signals))
         assert not wrong, f"{d.id} passed, whose facts say no: {wrong}"
+    obstructed = {r.deployment for r in decision.rejections if r.gate not in gates.ORDER}
     for rejection in decision.rejections:
-        assert rejection.gate in gates.ORDER
+        if rejection.deployment in obstructed:
+            assert rejection.gate == blocked[rejection.deployment].gate
+            continue
         assert len(rejection.reason) > 5
         d = by_id[rejection.deployment]
         for role in here[d.id]:
@@ -349,9 +388,20 @@ def check(world: World, fleet: Fleet, request: Request, signals: Signals) -> Dec
 
     planned = [step.deployment.id for step in decision.plan.steps]
     assert len(planned) == len(set(planned)) <= world.policy.limits.max_attempts
-    assert planned == [c.deployment for c in decision.candidates if c.deployment in set(planned)]
+    order = [c.deployment for c in decision.candidates if c.deployment in set(planned)]
+    if planned and not blocked.keys() >= set(planned):
+        assert blocked.keys().isdisjoint(planned), "what must not be called is planned beside what may be"
+    elif planned:
+        assert not obstructed, "one is left out for what stands in the way of all"
+        assert "may be called now" in decision.warnings[-1]
+    if world.policy.choice.by is ChoiceBy.SCORE:
+        assert planned == order
     if decision.candidates:
-        assert planned[0] == decision.candidates[0].deployment
+        best = decision.candidates[0]
+        taken = next(c for c in decision.candidates if c.deployment == planned[0])
+        assert taken.pool == best.pool
+        least = best.score - (0 if world.policy.choice.by is ChoiceBy.SCORE else world.policy.choice.within)
+        assert taken.score >= least, "something worse than an equal is first"
     return decision
 
 
@@ -365,14 +415,15 @@ def run(rng: Random, worlds: int, requests: int) -> int:
         wider = Fleet(world.policy, (*world.deployments, stranger), on=TODAY)
         for turn in range(requests):
             request, signals = draw_request(rng)
-            decision = check(world, fleet, request, signals)
+            weather, seed = draw_weather(rng, wider.deployments), rng.randrange(1_000)
+            decision = check(world, fleet, request, signals, weather, seed)
             served += bool(decision.plan.steps)
             roles = [r for r in world.chain if r in stranger.roles]
             if all(objections(world, request, signals, stranger, thinks_as(stranger, role, signals)) for role in roles):
-                with_it = judge(world, wider, request, signals)
+                with_it = judge(world, wider, request, signals, weather, seed)
                 assert with_it.plan == decision.plan, f"{stranger.id} cannot serve it, and changed the plan"
             if turn % 10 == 0:
-                again = judge(world, fleet, request, signals)
+                again = judge(world, fleet, request, signals, weather, seed)
                 assert again == decision, "the same again gave something else"
     return served
 

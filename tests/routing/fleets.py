@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
 from qwenroute.domain.capability import Deployment, Modality, Quality, Role, Speed
+from qwenroute.domain.decision import HedgeRules
+from qwenroute.domain.endpoint import Endpoint
+from qwenroute.domain.health import Obstacle, Pace
 from qwenroute.domain.price import Exchange, Price, Tier
 from qwenroute.domain.request import Hints, Request
+from qwenroute.domain.resilience import Choice
 from qwenroute.domain.signals import Difficulty, Signals, Task
 from qwenroute.policy import Limits, Objective, Policy, Pool, Retired, Route, Rule
 from qwenroute.policy.policy import USUAL
@@ -80,6 +85,8 @@ def policy(
     *,
     limits: Limits | None = None,
     retired: Retired = Retired.REPLACE,
+    choice: Choice | None = None,
+    hedge: HedgeRules | None = None,
 ) -> Policy:
     """A policy with a pool for each role and the three usual objectives."""
     named = {str(role): Pool(name=str(role), roles=(role,)) for role in Role} | {pool.name: pool for pool in pools}
@@ -95,17 +102,55 @@ def policy(
         exchange=Exchange(report="USD", rates={"CNY": 0.1434}),
         limits=limits or Limits(),
         retired=retired,
+        choice=choice or Choice(),
+        hedge=hedge,
     )
 
 
-def rule(name: str, pool: str, *fallback: str, objective: Objective = BALANCED) -> Rule:
+def rule(
+    name: str, pool: str, *fallback: str, objective: Objective = BALANCED, hedge: HedgeRules | None = None
+) -> Rule:
     """A rule without conditions."""
-    return Rule(name=name, conditions=(), pool=pool, fallback=fallback, objective=objective)
+    return Rule(name=name, conditions=(), pool=pool, fallback=fallback, objective=objective, hedge=hedge)
 
 
-def fleet(*deployments: Deployment, of: Policy | None = None) -> Fleet:
-    """A fleet of these deployments."""
-    return Fleet(of or policy(), deployments, on=TODAY)
+def fleet(*deployments: Deployment, of: Policy | None = None, weights: Mapping[str, float] | None = None) -> Fleet:
+    """A fleet of these deployments; endpoints weigh what `weights` says."""
+    endpoints = [Endpoint(name=name, provider="dashscope", weight=w) for name, w in (weights or {}).items()]
+    return Fleet(of or policy(), deployments, endpoints=endpoints, on=TODAY)
+
+
+@dataclass
+class Weather:
+    """Conditions by hand. `turn` counts as a change of the live figures."""
+
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    blocked: Mapping[str, Obstacle] = field(default_factory=dict)
+    busy: Mapping[str, int] = field(default_factory=dict)
+    revision: int = 1
+
+    def obstacles(self, now: float) -> Mapping[str, Obstacle]:
+        """What stands in the way and is not over."""
+        return {name: o for name, o in self.blocked.items() if o.until is None or o.until > now}
+
+    def in_flight(self, deployment: str) -> int:
+        """What is said of it, else nothing."""
+        return self.busy.get(deployment, 0)
+
+    def turn(self, paces: Mapping[str, Pace]) -> None:
+        """Change the live figures."""
+        self.paces = paces
+        self.revision += 1
+
+
+def obstacle(gate: str = "circuit", reason: str = "5 failures in a row", until: float | None = None) -> Obstacle:
+    """Something in the way."""
+    return Obstacle(gate=gate, reason=reason, until=until)
+
+
+def pace(ttft_s: float = 0.5, tokens_per_s: float = 50.0, error_rate: float = 0.0) -> Pace:
+    """Live figures, by default as the registry's."""
+    return Pace(ttft_s=ttft_s, tokens_per_s=tokens_per_s, error_rate=error_rate)
 
 
 def request(model: str = "auto", hints: Hints | None = None, **params: object) -> Request:
