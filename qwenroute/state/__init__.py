@@ -2,6 +2,5 @@
 
 from qwenroute.state.account import limit_keys
 from qwenroute.state.board import HealthBoard
-from qwenroute.state.settings import HealthRules
 
-__all__ = ["HealthBoard", "HealthRules", "limit_keys"]
+__all__ = ["HealthBoard", "limit_keys"]

@@ -15,14 +15,14 @@ from qwenroute.domain.capability import Deployment, Role
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.health import Circuit, DeploymentHealth, Obstacle, Pace, Ticket
 from qwenroute.domain.price import Usage
-from qwenroute.state.breaker import EFFECTS, Breaker, Effect
+from qwenroute.domain.resilience import Resilience
+from qwenroute.state.breaker import BLOCK_S, EFFECTS, Breaker, Effect
 from qwenroute.state.cooldown import Cooldown, Ramp
-from qwenroute.state.outliers import Standing, may_eject, worse
+from qwenroute.state.outliers import MIN_ERROR_RATE, Standing, may_eject, worse
 from qwenroute.state.pace import pace
 from qwenroute.state.quota import Ledger, Reservation
 from qwenroute.state.retry_budget import RetryBudget
-from qwenroute.state.settings import HealthRules
-from qwenroute.state.window import Figure, Tally, Window
+from qwenroute.state.window import MIN_SAMPLES, Figure, Tally, Window
 
 NOTHING: Mapping[str, Obstacle] = MappingProxyType({})
 """What stands in the way where all is well: one and the same object."""
@@ -83,7 +83,7 @@ class _State:
         "recent", "standing", "suspect", "window",
     )  # fmt: skip
 
-    def __init__(self, deployment: Deployment, limit: _Limit, rules: HealthRules) -> None:
+    def __init__(self, deployment: Deployment, limit: _Limit, rules: Resilience) -> None:
         self.deployment = deployment
         self.limit = limit
         self.breaker = Breaker()
@@ -134,9 +134,9 @@ class HealthBoard:
         self,
         deployments: Iterable[Deployment],
         limit_keys: Mapping[str, str] | None = None,
-        rules: HealthRules | None = None,
+        rules: Resilience | None = None,
     ) -> None:
-        self.rules = rules or HealthRules()
+        self.rules = rules or Resilience()
         self._lock = threading.Lock()
         self._keys: Mapping[str, str] = dict(limit_keys or {})
         self._states: dict[str, _State] = {}
@@ -150,8 +150,8 @@ class HealthBoard:
         self._pay_at = -math.inf
         self._in_flight = 0
         self._most: float = math.inf
-        if self.rules.shedding.max_in_flight_total is not None:
-            self._most = self.rules.shedding.max_in_flight_total
+        if self.rules.max_in_flight_total is not None:
+            self._most = self.rules.max_in_flight_total
         self._paces: Mapping[str, Pace] = MappingProxyType({})
         self._revision = 0
         self._sweep_at = -math.inf
@@ -228,7 +228,7 @@ class HealthBoard:
                 self._suspect_all(limit)
             state.in_flight += 1
             self._in_flight += 1
-            if probe or state.in_flight == self.rules.bulkhead.max_in_flight:
+            if probe or state.in_flight == self.rules.max_in_flight:
                 self._suspect(state)
             elif state.suspect:
                 self._blocked = None
@@ -258,6 +258,8 @@ class HealthBoard:
             if reservation is not None and ledger is not None:
                 if usage is not None:
                     ledger.settle(reservation, usage.total_tokens, now)
+                    if ledger.full:
+                        self._suspect_all(state.limit)
                 elif failure is not None and not cancelled:
                     ledger.settle(reservation, 0, now)  # refused or lost: nothing was produced
             if cancelled or (failure is not None and self._hurried(ticket, state, failure, now)):
@@ -293,7 +295,7 @@ class HealthBoard:
         """Return that percentile of how long it lately took to say anything; None before there is enough."""
         with self._lock:
             state = self._states.get(deployment.id)
-            if state is None or state.window.count(Figure.WAIT, self._latest) < self.rules.window.min_samples:
+            if state is None or state.window.count(Figure.WAIT, self._latest) < MIN_SAMPLES:
                 return None
             return state.window.percentile(Figure.WAIT, percentile, self._latest)
 
@@ -327,8 +329,9 @@ class HealthBoard:
                     known.deployment, known.limit = deployment, state.limit
                     state.limit.members[-1] = known
                     self._states[deployment.id] = known
-            self._suspects = {id_: state for id_, state in self._states.items() if state.suspect}
-            self._blocked = None
+            self._suspects = {}
+            for state in self._states.values():
+                self._suspect(state)
             gone = self._paces.keys() - self._states.keys()
             if gone:
                 self._tell({id_: told for id_, told in self._paces.items() if id_ not in gone})
@@ -345,6 +348,8 @@ class HealthBoard:
             limit = self._limits[key] = _Limit(deployment)
         state = self._states[deployment.id] = _State(deployment, limit, self.rules)
         limit.members.append(state)
+        if len(limit.members) > 1:
+            self._suspect(state)  # those that share its limit may have used it up
         return state
 
     def _suspect(self, state: _State) -> None:
@@ -382,7 +387,7 @@ class HealthBoard:
             elif now < ramp.next_at:
                 reason = f"traffic rose too fast: {ramp.rate(now):.2g} calls a second for now"
                 return Obstacle(gate="burst", reason=reason, until=ramp.next_at)
-        most = self.rules.bulkhead.max_in_flight
+        most = self.rules.max_in_flight
         if most is not None and state.in_flight >= most:
             return Obstacle(gate="bulkhead", reason=f"{state.in_flight} attempts are under way, as many as may be")
         return None
@@ -443,7 +448,7 @@ class HealthBoard:
         """Whether it timed out before it usually answers: that says something of the caller only."""
         if failure.kind is not FailureKind.TIMEOUT or ticket.first_at is not None:
             return False
-        if state.window.count(Figure.TTFT, now) < self.rules.window.min_samples:
+        if state.window.count(Figure.TTFT, now) < MIN_SAMPLES:
             return False
         usual = state.window.percentile(Figure.TTFT, 50, now)
         return usual is not None and now - ticket.began < usual
@@ -463,9 +468,7 @@ class HealthBoard:
                 if failure.kind in _TOO_MUCH and limit.ledger is not None and ticket.began >= limit.cooldown.until:
                     limit.ledger.surprised(failure.kind, now)
                 if failure.kind is FailureKind.BURST_LIMITED:
-                    limit.ramp = Ramp.halved(
-                        limit.ramp, limit.calls_per_s, began=ticket.began, now=now, rules=rules.cooldown
-                    )
+                    limit.ramp = Ramp.halved(limit.ramp, limit.calls_per_s, began=ticket.began, now=now)
             case Effect.TRIPS:
                 state.recent.add(now, failed=True)
                 state.window.tally.add(now, failed=True)
@@ -473,7 +476,7 @@ class HealthBoard:
                     said, now, rules.breaker, probe=ticket.probe, recent=state.recent.counts(now)
                 )
             case Effect.BLOCKS_DEPLOYMENT | Effect.BLOCKS_ENDPOINT:
-                until = now + rules.breaker.block_s
+                until = now + BLOCK_S
                 state.breaker = state.breaker.at(now).blocked(said, until, probe=ticket.probe)
                 if effect is Effect.BLOCKS_ENDPOINT:
                     endpoint = state.deployment.endpoint
@@ -510,7 +513,7 @@ class HealthBoard:
     def _look(self, state: _State, now: float) -> None:
         """Bring the figures of a deployment up to date, and see whether it is an outlier."""
         state.look_at = now + LOOK_EVERY_S
-        window, speed, least = state.window, state.deployment.speed, self.rules.window.min_samples
+        window, speed, least = state.window, state.deployment.speed, MIN_SAMPLES
         attempts, failures = window.tally.counts(now)
         if attempts < min(least, self.rules.outliers.min_attempts):
             state.standing = None
@@ -538,7 +541,7 @@ class HealthBoard:
         """Leave it out for a while if it is much worse than its peers, and enough of them remain."""
         own, rules = state.standing, self.rules.outliers
         slow = own is not None and own.ttft_s is not None and own.ttft_s >= rules.factor * own.expected_ttft_s
-        if own is None or now < state.ejected_until or not (slow or own.error_rate >= rules.min_error_rate):
+        if own is None or now < state.ejected_until or not (slow or own.error_rate >= MIN_ERROR_RATE):
             return
         roles = frozenset(state.deployment.roles)
         peers = [s for s in self._states.values() if s is not state and not roles.isdisjoint(s.deployment.roles)]

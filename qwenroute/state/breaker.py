@@ -13,7 +13,10 @@ from enum import Enum
 
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.health import Circuit
-from qwenroute.state.settings import BreakerRules
+from qwenroute.domain.resilience import BreakerRules
+
+BLOCK_S = 300.0
+"""How long what does not pass by itself keeps a circuit open: a wrong key, an unpaid bill, a model that is gone."""
 
 
 class Saw(Enum):

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from qwenroute.domain.failure import Failure, FailureKind
-from qwenroute.state.settings import CooldownRules
+from qwenroute.domain.resilience import CooldownRules
 
+BURST_RECOVERY_S = 30.0
+"""How long a halved rate takes to be back where it was."""
 SLOWEST_PER_S = 0.5
 """The rate is not halved below one call in two seconds."""
 
@@ -83,13 +85,13 @@ class Ramp:
     """From when on the next call may begin."""
 
     @staticmethod
-    def halved(before: Ramp | None, seen_per_s: float, *, began: float, now: float, rules: CooldownRules) -> Ramp:
+    def halved(before: Ramp | None, seen_per_s: float, *, began: float, now: float) -> Ramp:
         """Return half the rate at which it was hit; once for all attempts that were under way together."""
         if before is not None and began < before.since:
             return before
         hit = max(seen_per_s if before is None else min(seen_per_s, before.rate(now)), 2 * SLOWEST_PER_S)
         per_s = hit / 2
-        return Ramp(per_s, per_s / rules.burst_recovery_s, 2 * hit, now, now + 1 / per_s)
+        return Ramp(per_s, per_s / BURST_RECOVERY_S, 2 * hit, now, now + 1 / per_s)
 
     def rate(self, now: float) -> float:
         """Return how many calls a second may begin."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qwenroute.state.settings import OutlierRules
+from qwenroute.domain.resilience import OutlierRules
+
+MIN_ERROR_RATE = 0.1
+"""A lower rate is never an outlier: three times nearly nothing is nearly nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ def worse(own: Standing, peers: Sequence[Standing], rules: OutlierRules) -> str 
     if not known:
         return None
     usual = _median([peer.error_rate for peer in known])
-    if own.error_rate >= rules.min_error_rate and own.error_rate >= rules.factor * usual:
+    if own.error_rate >= MIN_ERROR_RATE and own.error_rate >= rules.factor * usual:
         return f"{own.error_rate:.0%} of its attempts fail, {usual:.0%} of its peers'"
     waits = [peer.ttft_s for peer in known if peer.ttft_s is not None]
     if own.ttft_s is None or not waits:

@@ -128,11 +128,8 @@ class Ledger:
 
     def free_at(self, tokens: int, now: float) -> float:
         """Return when a call of so many tokens may be sent: now, or later."""
-        return max(
-            now,
-            *[meter.free_at(1, now) for meter in self._requests],
-            *[meter.free_at(tokens, now) for meter in self._tokens],
-        )
+        requests = [meter.free_at(1, now) for meter in self._requests]
+        return max([now, *requests, *[meter.free_at(tokens, now) for meter in self._tokens]])
 
     def reserve(self, tokens: int, now: float) -> Reservation | None:
         """Count one call, or return None where there is no room for it now."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from qwenroute.state.settings import RetryBudgetRules
+from qwenroute.domain.resilience import RetryBudgetRules
 
 SLOTS = 10
+ONE = 1.0 - 1e-6
+"""A whole retry, but for what adding up many shares has lost of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class RetryBudget:
     def withdraw(self, now: float) -> RetryBudget | None:
         """Pay for one retry, or return None where the budget is spent."""
         current = self.at(now)
-        return _with(current, -1.0) if current.balance >= 1.0 else None
+        return _with(current, -1.0) if current.balance >= ONE else None
 
 
 def _with(budget: RetryBudget, amount: float) -> RetryBudget:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from enum import IntEnum
 
-from qwenroute.state.settings import WindowRules
+from qwenroute.domain.resilience import WindowRules
 
 SLOTS = 10
 STALE_S = 1.0
+MIN_SAMPLES = 20
+"""Fewer say nothing: no live figures for routing, no percentile to hedge by."""
 
 
 class Tally:
