@@ -17,7 +17,7 @@ from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
 from qwenroute.routing import gates
 from qwenroute.routing.needs import Load, Needs, Parameters, load, room, shapes, thinks
-from qwenroute.routing.score import rate, size_class
+from qwenroute.routing.score import forecast, rate, size_class
 
 MAX_KEPT = 4_096
 
@@ -121,6 +121,7 @@ class Target:
             if len(self._screened) >= MAX_KEPT:
                 self._screened.clear()
             self._screened[shape] = screened
+        foreseen = forecast(needs.signals)
         candidates: list[Candidate] = []
         steps: list[Step] = []
         taken: set[str] = set()
@@ -139,7 +140,7 @@ class Target:
                     refused.setdefault(deployment.id, too_much)
                     continue
                 taken.add(deployment.id)
-                candidate = rate(needs.signals, deployment, objective, needs.usd_per, pool=stage.pool, thinks=thinking)
+                candidate = rate(foreseen, deployment, objective, needs.usd_per, pool=stage.pool, thinks=thinking)
                 found.append(
                     (candidate, Step(deployment=deployment, pool=stage.pool, role=stage.role, thinking=switch))
                 )
