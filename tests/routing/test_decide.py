@@ -13,7 +13,7 @@ from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.signals import Difficulty
 from qwenroute.errors import ConfigurationError, InvalidRequest, NoDeployment, UnknownModel
 from qwenroute.policy import Limits, Pool
-from qwenroute.routing import Fleet, decide, explain
+from qwenroute.routing import Fleet, decide, explain, target
 from tests.routing.fleets import SIGHT, TODAY, deployment, fleet, policy, quality, request, rule, signals
 
 
@@ -290,6 +290,15 @@ def test_what_is_kept_gives_the_same_choice_as_a_fresh_look() -> None:
         asked = signals(text_tokens=tokens)
         fresh = decide(request(), asked, policy(), fleet(*here.deployments))
         assert decide(request(), asked, policy(), here) == fresh
+
+
+def test_what_is_kept_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgetting all of it in between changes no choice."""
+    monkeypatch.setattr(target, "MAX_KEPT", 2)
+    here = fleet(SMALL, LARGE)
+    for tokens in (10, 100, 1_000, 10_000, 10):
+        asked = signals(text_tokens=tokens, tools=tokens > 100)
+        assert decide(request(), asked, policy(), here) == decide(request(), asked, policy(), fleet(SMALL, LARGE))
 
 
 def test_explain_tells_the_whole_story() -> None:
