@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,7 +19,9 @@ from qwenroute.cli.options import Json, On, Overlay, day, registry
 from qwenroute.domain.capability import Lifecycle, Modality, Role
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import UnknownModel
-from qwenroute.registry import Fact, LifecycleState, ModelCard, Registry
+
+if TYPE_CHECKING:
+    from qwenroute.registry import Fact, LifecycleState, ModelCard, Registry
 
 ELSEWHERE = ("self_hosted", "litellm")
 PLATFORMS = ("dashscope", *ELSEWHERE)

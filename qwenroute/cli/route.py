@@ -16,7 +16,6 @@ import typer
 from qwenroute.cli import exits, options
 from qwenroute.domain.decision import Decision
 from qwenroute.errors import InvalidRequest, MissingCredentials, QwenRouteError
-from qwenroute.registry import media_tokens
 
 if TYPE_CHECKING:
     from qwenroute.client import Router
@@ -60,6 +59,8 @@ def route(
 
 def row(decision: Decision) -> dict[str, object]:
     """Return the fields that a decision is printed with."""
+    from qwenroute.registry import media_tokens  # noqa: PLC0415
+
     signals, step = decision.signals, decision.first
     deployment = step.deployment
     chosen = next(c for c in decision.candidates if c.deployment == deployment.id)
