@@ -10,8 +10,8 @@ SAMPLE_CHARS = 1000
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
 SHORT_WORDS: Mapping[str, str] = {
-    "en": "a i the of to and in is that for what how are was with you from this which many much does do can write my it "
-    "there have has if when who why where please give an on by be would should if not",
+    "en": "a i the of to and in is that for what how are was with you from this which many much does do can write my "
+    "it there have has if when who why where please give an on by be would should if not",
     "es": "el la los las de que y en un una por con para como del se su es al cuál qué cuántos cuántas cuánto cómo si "
     "más pero escribe está son hay dos cada uno",
     "fr": "le la les des du et en un une que qui dans pour est sur avec ce par au aux quelle quel combien comment si "

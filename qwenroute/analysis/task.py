@@ -22,11 +22,13 @@ CONTEXT_SHARE = 0.3
 FOLLOW_UP_SHARE = 0.7
 """The same where the last turn is too short to stand alone (`and now in Rust?`)."""
 FOLLOW_UP_CHARS = 60
+SAYS_LITTLE = frozenset({"tiny", "short", "no_number", "one_number", "you", "short_reply", "short_reply+", "question"})
+"""Cues that a follow-up shows whatever it follows."""
 SYSTEM_SHARE = 0.2
 
 TASK_TEMPERATURE = 1.4
-VISUAL_TEMPERATURE = 3.0
-DIFFICULTY_TEMPERATURE = 3.5
+VISUAL_TEMPERATURE = 2.3
+DIFFICULTY_TEMPERATURE = 3.0
 """Over what the sums are divided, so that confidence is the share of right answers on prompts of
 datasets that the weights were not fitted on."""
 
@@ -71,15 +73,16 @@ class Heuristic:
 def evidence(view: View) -> dict[str, float]:
     """Return the cues of the request, each with its weight among the texts."""
     seen = {"": 1.0}
+    follows = bool(view.context) and view.ask_chars <= FOLLOW_UP_CHARS
     for cue in cues(view.ask, view.lowered, view.words):
-        seen[cue] = 1.0
+        if not follows or cue not in SAYS_LITTLE:
+            seen[cue] = 1.0
     if view.context:
-        short = view.ask_chars <= FOLLOW_UP_CHARS
-        _gather(seen, view.context, FOLLOW_UP_SHARE if short else CONTEXT_SHARE)
+        _gather(seen, view.context, FOLLOW_UP_SHARE if follows else CONTEXT_SHARE)
         seen["turns"] = 1.0
     if view.system:
         _gather(seen, view.system, SYSTEM_SHARE)
-    if view.tools:
+    if view.tools or '"parameters"' in view.system:
         seen["tools"] = 1.0
     return seen
 
