@@ -22,8 +22,10 @@ CONTEXT_SHARE = 0.3
 FOLLOW_UP_SHARE = 0.7
 """The same where the last turn is too short to stand alone (`and now in Rust?`)."""
 FOLLOW_UP_CHARS = 60
-SAYS_LITTLE = frozenset({"tiny", "short", "no_number", "one_number", "you", "short_reply", "short_reply+", "question"})
-"""Cues that a follow-up shows whatever it follows."""
+SAYS_LITTLE = frozenset(
+    {"tiny", "short", "no_number", "one_number", "you", "short_reply", "short_reply+", "follow_up", "question"}
+)
+"""Cues that an open follow-up (`are you sure?`) shows whatever it follows."""
 SYSTEM_SHARE = 0.2
 
 TASK_TEMPERATURE = 1.4
@@ -73,10 +75,11 @@ class Heuristic:
 def evidence(view: View) -> dict[str, float]:
     """Return the cues of the request, each with its weight among the texts."""
     seen = {"": 1.0}
+    found = cues(view.ask, view.lowered, view.words)
     follows = bool(view.context) and view.ask_chars <= FOLLOW_UP_CHARS
-    for cue in cues(view.ask, view.lowered, view.words):
-        if not follows or cue not in SAYS_LITTLE:
-            seen[cue] = 1.0
+    if follows and "follow_up" in found:
+        found = [cue for cue in found if cue not in SAYS_LITTLE]
+    seen.update(dict.fromkeys(found, 1.0))
     if view.context:
         _gather(seen, view.context, FOLLOW_UP_SHARE if follows else CONTEXT_SHARE)
         seen["turns"] = 1.0
