@@ -76,6 +76,9 @@ _SCRIPTS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("ka", (b"\xe1\x83",)),
     ("am", (b"\xe1\x88", b"\xe1\x89", b"\xe1\x8a", b"\xe1\x8b", b"\xe1\x8c", b"\xe1\x8d")),
 )
+ENOUGH = 30
+FEW_SHORT_WORDS = 3
+"""Ten letters of another script outweigh formulas and code, but not sentences, in Latin letters."""
 _HAN_WEIGHT = 4
 """One Han character says as much as four letters."""
 
@@ -83,13 +86,13 @@ _HAN_WEIGHT = 4
 def detect(text: str, words: Set[str]) -> str:
     """Return the language of a text as ISO 639-1, given its words in lower case."""
     if not text.isascii():
-        found = _by_script(text[:SAMPLE_CHARS])
+        found = _by_script(text[:SAMPLE_CHARS], words)
         if found is not None:
             return found
     return _by_words(text, words)
 
 
-def _by_script(text: str) -> str | None:
+def _by_script(text: str, words: Set[str]) -> str | None:
     """Return the language that a script other than Latin gives away."""
     data = text.encode("utf-8", "replace")
     count = data.count
@@ -101,7 +104,7 @@ def _by_script(text: str) -> str | None:
     if han or kana:
         sums["ja" if kana * 4 > han else "zh"] = han + kana
     name = max(sums, key=lambda script: sums[script])
-    if sums[name] <= latin:
+    if sums[name] <= latin and (sums[name] < ENOUGH or len(words & _ALL_SHORT_WORDS) > FEW_SHORT_WORDS):
         return None
     if name == "cyrillic":
         return "uk" if any(letter in text for letter in "іїєґ") else "ru"
