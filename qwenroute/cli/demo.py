@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ def demo(
         raise MissingCredentials(
             "`--live` needs DASHSCOPE_API_KEY in the environment; without it, `qwenroute demo` uses the simulator"
         )
+    logging.getLogger("qwenroute").setLevel(logging.ERROR)  # the table tells of every failure
     prompts = load_prompts()
     if live:
         outcomes = asyncio.run(_run(prompts, policy, dict(os.environ), as_json=as_json))
@@ -108,7 +110,7 @@ def _simulated(prompts: Sequence[Prompt], policy: str, seed: int, time_scale: fl
     with testing.simulator(seed=seed, time_scale=time_scale) as simulator:
         environ = simulator.environ(self_hosted=SELF_HOSTED)
         simulator.fail("qwen2.5-coder-32b-instruct", "ModelUnavailable", times=2)
-        simulator.fail("qwen2.5-vl-7b-instruct", "Throttling.RateQuota", times=2)
+        simulator.fail("qwen2.5-vl-72b-instruct", "Throttling.RateQuota", times=2)
         retired = Prompt("retired id", "general", "(asks for qwen-max, which is retired)", {
             "model": "qwen-max",
             "messages": [{"role": "user", "content": "Name three rivers that cross a border."}],
@@ -181,10 +183,13 @@ def _print(outcomes: Sequence[Outcome], *, live: bool) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console()
-    table = Table(title="DashScope" if live else "simulated answers, real HTTP", show_lines=False, expand=True)
-    for name, ratio in (("prompt", 4), ("task", 2), ("difficulty", 1), ("deployment", 4), ("why", 4)):
-        table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
-    for name in ("tries", "tokens", "cost, USD", "ms"):
+    table = Table(title="DashScope" if live else "simulated answers, real HTTP", expand=True)
+    table.add_column("prompt", ratio=3, no_wrap=True, overflow="ellipsis")
+    for name in ("task", "difficulty"):
+        table.add_column(name, min_width=6, no_wrap=True, overflow="ellipsis")
+    table.add_column("deployment", ratio=3, overflow="fold")
+    table.add_column("why", ratio=4)
+    for name in ("tries", "tokens", "USD", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         record = outcome.record
@@ -210,8 +215,8 @@ def _print(outcomes: Sequence[Outcome], *, live: bool) -> None:
 
 
 def _why(record: Record) -> str:
-    failed = [f"{a.deployment} {a.failure.kind}" for a in record.attempts if a.failure is not None]
-    return "; ".join([*record.decision.warnings, *(f"after {f}" for f in failed), record.decision.reason])
+    failed = [f"{a.failure.kind} at {a.model}" for a in record.attempts if a.failure is not None]
+    return "; ".join([*record.decision.warnings, *failed, record.decision.reason])
 
 
 def _totals(outcomes: Sequence[Outcome]) -> list[str]:

@@ -153,6 +153,17 @@ def test_a_role_is_a_model_name() -> None:
     assert steps(decide(request("coder"), signals(), policy(), fleet(coder, SMALL))) == ["qwen-coder"]
 
 
+def test_models_made_for_a_role_stand_before_those_that_stand_in_for_it() -> None:
+    """A cheaper or better general model follows the specialist; an unconfirmed one comes last."""
+    both = (Role.GENERAL, Role.CODER)
+    stand_in = deployment("qwen-a", roles=both, quality=quality(0.9))
+    unsure = deployment("qwen-b", roles=(Role.CODER,), quality=quality(0.9), lifecycle=Lifecycle.UNKNOWN)
+    made_for_it = deployment("qwen-c", roles=(Role.CODER,), quality=quality(0.4))
+    here = fleet(unsure, stand_in, made_for_it)
+    assert steps(decide(request("coder"), signals(), policy(), here)) == ["qwen-c", "qwen-a", "qwen-b"]
+    assert steps(decide(request("general"), signals(), policy(), here)) == ["qwen-a"]
+
+
 def test_a_deployment_named_outright_is_gated_all_the_same() -> None:
     """Naming a deployment chooses it, and lifts no gate."""
     here = fleet(SMALL, LARGE)
