@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qwenroute.domain.record import Record
 
 CONCURRENCY = 4
+NARROWEST = 120
 SELF_HOSTED = (
     "qwen2.5-7b-instruct",
     "qwen2.5-72b-instruct",
@@ -183,26 +184,28 @@ def _print(outcomes: Sequence[Outcome], *, live: bool) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console()
+    if console.width < NARROWEST:  # a pipe counts as 80 columns; the table does not fit
+        console = Console(width=NARROWEST)
     table = Table(title="DashScope" if live else "simulated answers, real HTTP", expand=True)
-    table.add_column("prompt", ratio=3, no_wrap=True, overflow="ellipsis")
-    for name in ("task", "difficulty"):
-        table.add_column(name, min_width=6, no_wrap=True, overflow="ellipsis")
-    table.add_column("deployment", ratio=3, overflow="fold")
-    table.add_column("why", ratio=4)
+    wide = console.width >= 150
+    table.add_column("prompt", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("task, difficulty", width=24 if wide else 17)
+    table.add_column("deployment", width=39 if wide else 26)
+    table.add_column("why", width=32 if wide else 22)
     for name in ("tries", "tokens", "USD", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         record = outcome.record
+        prompt = outcome.prompt.text[:80]
         if record is None:
-            table.add_row(outcome.prompt.text, "", "", "[red]none[/red]", str(outcome.error), "", "", "", "")
+            table.add_row(prompt, "", "[red]none[/red]", str(outcome.error), "", "", "", "")
             continue
         decision = record.decision
         cost = options.cost_usd(record)
         table.add_row(
-            outcome.prompt.text,
-            decision.signals.task,
-            decision.signals.difficulty,
-            record.deployment or "[red]failed[/red]",
+            prompt,
+            f"{decision.signals.task}, {decision.signals.difficulty}",
+            (record.deployment or "[red]failed[/red]").replace("@", " @"),
             _why(record),
             str(len(record.attempts)),
             str(record.usage.total_tokens) if record.usage else "–",
@@ -216,7 +219,7 @@ def _print(outcomes: Sequence[Outcome], *, live: bool) -> None:
 
 def _why(record: Record) -> str:
     failed = [f"{a.failure.kind} at {a.model}" for a in record.attempts if a.failure is not None]
-    return "; ".join([*record.decision.warnings, *failed, record.decision.reason])
+    return "; ".join([*record.decision.warnings, *failed, record.decision.rule])
 
 
 def _totals(outcomes: Sequence[Outcome]) -> list[str]:
