@@ -15,7 +15,10 @@ from qwenroute.domain.request import Hints, Kind
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import InvalidRequest
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
 
@@ -55,7 +58,7 @@ WRONG: list[tuple[str, object, str | None, str]] = [
     ("image url bare", ask([{"type": "image_url", "image_url": "https://x/y.png"}]),
      "messages[0].content[0].image_url", '{"url": …}'),
     ("image url missing", ask(image(None)), "messages[0].content[0].image_url.url", "it is missing"),
-    ("image by path", ask(image("/home/me/cat.png")), "messages[0].content[0].image_url.url", "data:image/…;base64,…"),
+    ("image by path", ask(image("pictures/cat.png")), "messages[0].content[0].image_url.url", "data:image/…;base64,…"),
     ("not base64", ask(image("data:image/png;base64,%%%%")), "messages[0].content[0].image_url.url", "is not base64"),
     ("not encoded", ask(image("data:image/svg+xml,<svg/>")), "messages[0].content[0].image_url.url", "base64 data URI"),
     ("empty data", ask(image("data:image/png;base64,")), "messages[0].content[0].image_url.url", "is empty"),
@@ -69,7 +72,8 @@ WRONG: list[tuple[str, object, str | None, str]] = [
      "messages[0].content[0].image_url.url", "something else"),
     ("12 MB", ask(image("data:image/png;base64," + "iVBORw0KGgo" + "A" * 12_000_000)),
      "messages[0].content[0].image_url.url", "10,485,760"),
-    ("video as text", ask([{"type": "video", "video": "https://x/y.mp4"}]), "messages[0].content[0].video", "video_url"),
+    ("video as text", ask([{"type": "video", "video": "https://x/y.mp4"}]),
+     "messages[0].content[0].video", "video_url"),
     ("no frames", ask([{"type": "video", "video": []}]), "messages[0].content[0].video", "a list of addresses"),
     ("frame a number", ask([{"type": "video", "video": [1]}]), "messages[0].content[0].video[0]", "a frame"),
     ("fps", ask([{"type": "video", "video": ["https://x/1.png"], "fps": 0}]), "messages[0].content[0].fps", "above 0"),
@@ -83,9 +87,12 @@ WRONG: list[tuple[str, object, str | None, str]] = [
      "messages[0].content[0].input_audio.data", "10,485,760"),
     ("image from the system", {"messages": [{"role": "system", "content": image(PIXEL)}]},
      "messages[0].content[0].type", "only stand in a user message"),
-    ("ends with the assistant", {"messages": [{"role": "assistant", "content": "Once"}]}, "messages[0]", '"partial": true'),
-    ("ends with the system", {"messages": [{"role": "system", "content": "Be kind"}]}, "messages[0]", "add a user message"),
-    ("assistant says nothing", {"messages": [{"role": "assistant"}]}, "messages[0].content", "`content` nor `tool_calls`"),
+    ("ends with the assistant", {"messages": [{"role": "assistant", "content": "Once"}]},
+     "messages[0]", '"partial": true'),
+    ("ends with the system", {"messages": [{"role": "system", "content": "Be kind"}]},
+     "messages[0]", "add a user message"),
+    ("assistant says nothing", {"messages": [{"role": "assistant"}]},
+     "messages[0].content", "`content` nor `tool_calls`"),
     ("tool without a call", {"messages": [{"role": "tool", "content": "1", "tool_call_id": "c1"}]},
      "messages[0].role", "no assistant message before it"),
     ("tool without id", {"messages": [{"role": "tool", "content": "1"}]}, "messages[0].tool_call_id", "it is missing"),

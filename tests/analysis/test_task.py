@@ -18,6 +18,15 @@ def judge(*turns: str, system: str | None = None) -> Signals:
     return analyse(read_request({"messages": messages}))
 
 
+WOLVES = (
+    "All wolves are mammals. No mammals are fish. Every fish is cold-blooded.\n\n"
+    "Is the following statement true, false, or unknown? Some wolves are fish."
+)
+ROAD = (
+    "The council argues that the new road reduced accidents, because accidents fell after it opened.\n\n"
+    "Which one of the following, if true, most seriously weakens the argument?\n(A) Traffic fell as well.\n"
+    "(B) The road is popular.\n(C) The council built it.\n(D) Accidents are counted monthly."
+)
 PLAIN: list[tuple[str, Task]] = [
     ("Solve 3x + 7 = 22 for x.", Task.MATH),
     ("Prove that the square root of 3 is irrational.", Task.MATH),
@@ -32,17 +41,8 @@ PLAIN: list[tuple[str, Task]] = [
     ("用 Java 写一个函数，判断字符串是否为回文", Task.CODE),
     ("Écris une fonction Python qui compte les mots d'un fichier.", Task.CODE),
     ("Напишите функцию на Python, которая сортирует массив.", Task.CODE),
-    (
-        "All wolves are mammals. No mammals are fish. Every fish is cold-blooded.\n\n"
-        "Is the following statement true, false, or unknown? Some wolves are fish.",
-        Task.REASONING,
-    ),
-    (
-        "The council argues that the new road reduced accidents, because accidents fell after it opened.\n\n"
-        "Which one of the following, if true, most seriously weakens the argument?\n(A) Traffic fell as well.\n"
-        "(B) The road is popular.\n(C) The council built it.\n(D) Accidents are counted monthly.",
-        Task.REASONING,
-    ),
+    (WOLVES, Task.REASONING),
+    (ROAD, Task.REASONING),
     ("On an island, knights always tell the truth and knaves always lie. A says: B is a knave. Who is who?",
      Task.REASONING),
     ("Write a short poem about the first snow.", Task.GENERAL),
