@@ -8,6 +8,9 @@ Files hold one request per line with `id` (dataset, slash, key), `lang`, `messag
 `difficulty` (or null). The weights in `qwenroute/analysis/weights.py` were fitted on 9,676 public
 prompts of 46 datasets; each dataset counts with the square root of its size, each class the same.
 `--held-out` fits ten times, each time without a tenth of the datasets, and measures on those.
+It found: text tasks accuracy 0.892, macro-F1 0.895; visual tasks 0.845 and 0.840; difficulty 0.554
+(a guess by the commonest level: 0.43). Task confidence was off by 0.02 on average. The temperatures
+in `task.py` are the likeliest ones of that run.
 """
 
 from __future__ import annotations

@@ -238,6 +238,11 @@ _DENSE: Mapping[str, str] = {
     "작성": "make", "방정식": "math_noun", "구하": "math_act",
 }  # fmt: skip
 
+_DENSE_BY_FIRST: dict[str, list[tuple[str, str]]] = {}
+for _phrase, _cue in _DENSE.items():
+    _DENSE_BY_FIRST.setdefault(_phrase[0], []).append((_phrase, _cue))
+_FIRSTS = frozenset(_DENSE_BY_FIRST)
+
 _LATEX = re.compile(
     r"\\(?:frac|sqrt|sum|int|left|right|cdot|times|leq?|geq?|angle|triangle|pi|theta|alpha|ldots|dots|mathbb|infty|"
     r"begin|text|log|sin|cos|lim|circ|overline|quad|qquad|in|ne|pm|div|equiv)(?![a-z])"
@@ -259,7 +264,7 @@ _MARKS = "¿¡«»“”„’‘…–—،؟؛।"
 
 
 def _classes() -> bytes:
-    table = bytearray(b"u" * 256)
+    table = bytearray(b"," * 256)
     for code in range(128):
         sign = chr(code)
         table[code] = ord(
@@ -304,9 +309,10 @@ def cues(text: str, lowered: str, words: Set[str]) -> list[str]:
             found[cue] = found.get(cue, 0) + 1
     if not text.isascii():
         dense = lowered if len(lowered) <= 2 * DENSE_CHARS else lowered[:DENSE_CHARS] + lowered[-DENSE_CHARS:]
-        for phrase, cue in _DENSE.items():
-            if phrase in dense:
-                found[cue] = found.get(cue, 0) + 1
+        for first in _FIRSTS.intersection(dense):
+            for phrase, cue in _DENSE_BY_FIRST[first]:
+                if phrase in dense:
+                    found[cue] = found.get(cue, 0) + 1
     names: list[str] = []
     for cue, hits in found.items():
         names.append(cue)
@@ -332,9 +338,9 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
         add("dollars")
         if hits > 3:
             add("dollars+")
-    classes = b" " + text.encode("utf-8", "replace").translate(_CLASSES)
+    classes = b" " + text.encode("ascii", "replace").translate(_CLASSES)
     count = classes.count
-    numbers = count(b" 0") + count(b",0") + count(b"a0") + count(b"+0") + count(b"(0") + count(b"u0")
+    numbers = count(b" 0") + count(b",0") + count(b"a0") + count(b"+0") + count(b"(0")
     add("no_number" if not numbers else "one_number" if numbers == 1 else "few_numbers" if numbers < 4 else "numbers")
     if b"+" in classes:
         if numbers and any(map(count, _SUMS)):

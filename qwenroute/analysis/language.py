@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 UNKNOWN = "und"
-SAMPLE_CHARS = 1000
+SAMPLE_CHARS = 500
 
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
@@ -53,7 +53,7 @@ _LETTERS: Mapping[str, tuple[str, ...]] = {
 }
 
 # First bytes of UTF-8 and, where scripts share one, the second byte too.
-_SCRIPTS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+_MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("han", (b"\xe4", b"\xe5", b"\xe6", b"\xe7", b"\xe8", b"\xe9")),
     ("kana", (b"\xe3\x81", b"\xe3\x82", b"\xe3\x83")),
     ("ko", (b"\xea", b"\xeb", b"\xec", b"\xed")),
@@ -76,6 +76,7 @@ _SCRIPTS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("ka", (b"\xe1\x83",)),
     ("am", (b"\xe1\x88", b"\xe1\x89", b"\xe1\x8a", b"\xe1\x8b", b"\xe1\x8c", b"\xe1\x8d")),
 )
+_SCRIPTS = tuple((name, frozenset(mark[0] for mark in marks), marks) for name, marks in _MARKS)
 ENOUGH = 30
 FEW_SHORT_WORDS = 3
 """Ten letters of another script outweigh formulas and code, but not sentences, in Latin letters."""
@@ -96,7 +97,12 @@ def _by_script(text: str, words: Set[str]) -> str | None:
     """Return the language that a script other than Latin gives away."""
     data = text.encode("utf-8", "replace")
     count = data.count
-    sums = {name: total for name, marks in _SCRIPTS if (total := sum(map(count, marks)))}
+    present = set(data)
+    sums = {
+        name: total
+        for name, firsts, marks in _SCRIPTS
+        if not present.isdisjoint(firsts) and (total := sum(map(count, marks)))
+    }
     if not sums:
         return None
     latin = len(data.translate(None, _NOT_LATIN))

@@ -106,4 +106,5 @@ def _best(weights: Weights, seen: Mapping[str, float], temperature: float) -> tu
                 sums[index] += weight * value
     top = max(sums)
     total = sum(math.exp((one - top) / temperature) for one in sums)
-    return sums.index(top), 1 / total
+    # Cues come in the order of a set; rounding keeps equal requests equal to the last digit.
+    return sums.index(top), round(1 / total, 4)

@@ -176,7 +176,7 @@ def features(text: str) -> tuple[int, float, list[float]]:
     words = count_word(b" a") + after_mark + 1
     fives = count_word(b"aaaaa")
     eights = count_word(b"aaaaaaaa")
-    rarity = max(0.0, 1 - 6 * sum(map(data.count, _FUNCTION_WORDS)) / words)
+    rarity = max(0.0, 1 - 6 * sum(map(data.count, _FUNCTION_WORDS)) / words) if words > 2 else 1.0
     counts: list[float] = [
         count(b"\n"), count(b"  "), count(b"."), count(b'"'), count(b"+"), count(b"\\"), count(b"_"),
         count_word(b".."), after_mark, words, count_word(b"aaa"), fives, eights, count_word(b"aaaaaaaaaaa"),
