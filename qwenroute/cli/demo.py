@@ -34,7 +34,7 @@ SELF_HOSTED = (
     "qwq-32b",
     "qvq-72b-preview",
 )
-"""What the simulated self-hosted server of the demo serves."""
+"""What the simulated self-hosted server serves, in the demo and in what `qwenroute simulate` prints."""
 
 
 @dataclass(frozen=True, slots=True)
