@@ -30,7 +30,7 @@ SYSTEM_SHARE = 0.2
 
 TASK_TEMPERATURE = 1.4
 VISUAL_TEMPERATURE = 2.3
-DIFFICULTY_TEMPERATURE = 3.0
+DIFFICULTY_TEMPERATURE = 3.5
 """Over what the sums are divided, so that confidence is the share of right answers on prompts of
 datasets that the weights were not fitted on."""
 
