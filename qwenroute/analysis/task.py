@@ -31,6 +31,8 @@ SYSTEM_SHARE = 0.2
 TASK_TEMPERATURE = 1.4
 VISUAL_TEMPERATURE = 2.3
 DIFFICULTY_TEMPERATURE = 3.5
+PROOF_SURENESS = 0.6
+"""That a proof asked for in mathematics is hard: a guess."""
 """Over what the sums are divided, so that confidence is the share of right answers on prompts of
 datasets that the weights were not fitted on."""
 
@@ -69,6 +71,9 @@ class Heuristic:
             task = TEXT_TASKS[index]
         seen[f"task:{task}"] = 1.0
         index, sureness = _best(DIFFICULTY, seen, DIFFICULTY_TEMPERATURE)
+        if task is Task.MATH and "proof_phrase" in seen:
+            # Few openly licensed prompts ask for proofs: this is said by hand, not learned.
+            index, sureness = LEVELS.index(Difficulty.HARD), max(sureness, PROOF_SURENESS)
         return Judgement(task, confidence, LEVELS[index], sureness)
 
 
