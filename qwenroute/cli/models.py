@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from qwenroute.cli.exits import TABLE
 from qwenroute.cli.options import Json, On, Overlay, day, registry
 from qwenroute.domain.capability import Lifecycle, Modality, Role
 from qwenroute.domain.signals import Difficulty, Task
@@ -81,7 +82,7 @@ def models(
         Console().print(_table(rows, platform, today))
 
 
-@app.command()
+@app.command(epilog=TABLE)
 def show(
     model: Annotated[str, typer.Argument(metavar="ID", help="A registry id, an id of the API, or a Hugging Face id.")],
     on: On = None,
@@ -195,7 +196,7 @@ def _coloured(status: str) -> str:
 
 
 def _table(rows: list[dict[str, object]], platform: str, on: date) -> Table:
-    table = Table(box=None, pad_edge=False, caption=f"{len(rows)} models")
+    table = Table(box=None, pad_edge=False, caption="1 model" if len(rows) == 1 else f"{len(rows)} models")
     table.add_column("id", no_wrap=True)
     for heading in ("roles", "takes", "window", "thinks"):
         table.add_column(heading)

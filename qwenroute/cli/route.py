@@ -109,5 +109,7 @@ def _lines(file: str) -> Iterator[str]:
     try:
         with nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8") as source:
             yield from source
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"cannot read {file}: {error}") from None
+    except OSError as error:
+        raise InvalidRequest(f"cannot read `{file}`: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"cannot read `{file}`: it is not UTF-8 text") from None
