@@ -4,10 +4,14 @@
     python benchmarks/routing_accuracy.py --held-out FILE.jsonl…      measure on datasets left out
     python benchmarks/routing_accuracy.py --fit WEIGHTS.py FILE.jsonl…   fit, and write the tables
 
-Files hold one request per line with `id` (dataset, slash, key), `lang`, `messages`, `task` and
-`difficulty` (or null). The weights in `qwenroute/analysis/weights.py` were fitted on 9,676 public
-prompts of 46 datasets; each dataset counts with the square root of its size, each class the same.
+Files hold one request per line with `id` (dataset, slash, key), `license`, `lang`, `messages`, `task`
+and `difficulty` (or null). The weights in `qwenroute/analysis/weights.py` were fitted on the openly licensed
+ones of 9,676 public prompts of 46 datasets; each dataset counts with the square root of its size, each
+class the same.
 `--held-out` fits ten times, each time without a tenth of the datasets, and measures on those.
+It found: text tasks accuracy 0.890, macro-F1 0.892; visual tasks 0.845 and 0.840; difficulty 0.526
+(a guess by the commonest level: 0.43). Task confidence was off by 0.02 on average. The temperatures
+in `task.py` are the likeliest ones of that run.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import argparse
 import json
 import math
 import random
+import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,12 +35,51 @@ from qwenroute.domain.signals import Difficulty, Task
 
 FOLDS = 10
 EPOCHS = 15
-DECAY = 2e-4
+TASK_DECAY = 2e-4
+LEVEL_DECAY = 2e-3
+PRIOR_DECAY = 5e-2
 Table = dict[str, list[float]]
+PRIORS: Mapping[Sequence[object], Mapping[str, Sequence[float]]] = {
+    TEXT_TASKS: {
+        "math_strong": (3.0, 0, 0, 0),
+        "proof": (2.0, 0, 0, 0),
+        "proof_phrase": (2.0, 0, 0, 0),
+        "code_strong": (0, 3.0, 0, 0),
+        "fence": (0, 1.5, 0, 0),
+        "logic_strong": (0, 0, 3.0, 0),
+    },
+    VISUAL_TASKS: {
+        "math_strong": (0, 1.5),
+        "proof": (0, 1.5),
+        "logic_strong": (0, 1.5),
+        "math_act": (0, 1.0),
+        "math_noun": (0, 1.0),
+        "series": (0, 2.0),
+    },
+    LEVELS: {
+        "hard_word": (-2.5, 0, 2.5),
+        "proof": (-2.5, -1.5, 4.0),
+        "proof_phrase": (-2.0, -1.5, 3.5),
+        "math_strong": (-1.0, 0.5, 0.5),
+        "easy_word": (1.5, 0, -1.0),
+        "tiny": (1.0, 0, 0),
+    },
+}
+"""What cues say before any prompt was seen: prompts that are plain to people and rare in the files."""
+
+
+REFUSED = re.compile(
+    r"non-?commercial|\bNC\b|to be checked|by permission|may be copied"
+    r"|^not stated in the repository$|^creative commons license$",
+    re.IGNORECASE,
+)
+"""Licences whose rows are measured and never learned from: not open, or not known to be."""
 
 
 class Row(NamedTuple):
     dataset: str
+    open: bool
+    """Whether its licence lets us learn from it."""
     language: str
     task: Task
     difficulty: Difficulty | None
@@ -62,6 +106,7 @@ def rows(paths: Sequence[Path]) -> list[Row]:
                 found.append(
                     Row(
                         row["id"].partition("/")[0],
+                        REFUSED.search(row["license"]) is None,
                         row["lang"],
                         Task(row["task"]),
                         None if level is None else Difficulty(level),
@@ -84,13 +129,15 @@ def _without_placeholder(message: dict[str, object]) -> dict[str, object]:
     return {**message, "content": content}
 
 
-def fit_table(data: Sequence[tuple[Mapping[str, float], int, str]], classes: int) -> Table:
-    """Fit a softmax over cues by AdaGrad; equal inputs give equal tables."""
+def fit_table(data: Sequence[tuple[Mapping[str, float], int, str]], names: Sequence[object], decay: float) -> Table:
+    """Fit a softmax over cues by AdaGrad, held near the priors; equal inputs give equal tables."""
+    classes, priors = len(names), PRIORS[tuple(names)]
+    nothing = (0.0,) * classes
     sizes = Counter(dataset for *_, dataset in data)
     shares = [0.0] * classes
     for _, label, dataset in data:
         shares[label] += sizes[dataset] ** -0.5
-    weights: Table = defaultdict(lambda: [0.0] * classes)
+    weights: Table = defaultdict(lambda: [0.0] * classes, {cue: [*map(float, row)] for cue, row in priors.items()})
     squares: Table = defaultdict(lambda: [1e-2] * classes)
     order = list(range(len(data)))
     chance = random.Random(0)
@@ -103,9 +150,10 @@ def fit_table(data: Sequence[tuple[Mapping[str, float], int, str]], classes: int
             probabilities = _softmax(weights, seen, classes, 1.0)
             slopes = [(p - (i == label)) * importance for i, p in enumerate(probabilities)]
             for cue, value in seen.items():
-                row, square = weights[cue], squares[cue]
+                row, square, prior = weights[cue], squares[cue], priors.get(cue, nothing)
+                pull = PRIOR_DECAY if cue in priors else decay
                 for i, slope in enumerate(slopes):
-                    step = slope * value + DECAY * row[i]
+                    step = slope * value + pull * (row[i] - prior[i])
                     square[i] += step * step
                     row[i] -= 0.15 * step / math.sqrt(square[i])
     return dict(weights)
@@ -127,6 +175,7 @@ def _softmax(
 
 
 def fit(data: Sequence[Row]) -> Tables:
+    data = [row for row in data if row.open]
     text = [(row.seen, TEXT_TASKS.index(row.task), row.dataset) for row in data if row.task in TEXT_TASKS]
     visual = [(row.seen, VISUAL_TASKS.index(row.task), row.dataset) for row in data if row.task in VISUAL_TASKS]
     levels = [
@@ -134,7 +183,11 @@ def fit(data: Sequence[Row]) -> Tables:
         for row in data
         if row.difficulty is not None
     ]
-    return Tables(fit_table(text, 4), fit_table(visual, 2), fit_table(levels, 3))
+    return Tables(
+        fit_table(text, TEXT_TASKS, TASK_DECAY),
+        fit_table(visual, VISUAL_TASKS, LEVEL_DECAY),
+        fit_table(levels, LEVELS, LEVEL_DECAY),
+    )
 
 
 class Verdict(NamedTuple):

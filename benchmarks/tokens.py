@@ -11,6 +11,10 @@ The weights in `qwenroute/analysis/tokens.py` were fitted on 9,676 public prompt
 20 languages, 7,149 of them English and 1,712 Chinese) and on that noise, seed 1. `--fit` also
 prints the errors of weights fitted without the dataset that they are measured on; prompts in a
 language that only one dataset has are left out of those (no weights could know it).
+
+Found on whole datasets held out (9,451 prompts): relative error median 5.4 %, 95th percentile
+22.9 % (English 4.6 and 18.5, Chinese 9.7 and 31.7; short prompts have the large errors); none
+passed the bound. Of made-up noise only long runs of random letters passed it (6 of 40).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Trail = tuple[str | int, ...]
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
+MANY_OPENERS = 2_000
+"""A text with fewer of what opens a level cannot be nested dangerously deep."""
+_OPENERS = ("[", "{", "- ", "? ", ":\n")
 
 _INT = re.compile(r"[-+]?[0-9]+(_[0-9]+)*\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
@@ -43,13 +46,27 @@ class Document:
 
     name: str
     value: object
-    places: Mapping[Trail, tuple[int, int]]
+    root: yaml.Node | None = field(default=None, repr=False, compare=False)
+
+    def place(self, trail: Trail) -> tuple[int, int]:
+        """Return line and column of a path, or of the nearest parent that stands in the file."""
+        node, place = self.root, (1, 1)
+        for part in trail:
+            if isinstance(node, yaml.MappingNode):
+                found = next((pair for pair in node.value if pair[0].value == part), None)
+                if found is None:
+                    break
+                place, node = _start(found[0]), found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                place = _start(node)
+            else:
+                break
+        return place
 
     def diagnostic(self, trail: Trail, code: str, message: str, hint: str | None = None) -> Diagnostic:
         """Return a finding at a path, or at the nearest parent that has a place."""
-        while trail and trail not in self.places:
-            trail = trail[:-1]
-        line, column = self.places.get(trail, (1, 1))
+        line, column = self.place(trail)
         return Diagnostic(file=self.name, line=line, column=column, code=code, message=message, help=hint)
 
 
@@ -83,6 +100,8 @@ def parse(text: str, name: str) -> Document:
     # The base loader leaves plain words as they are, which is quicker and lets a written tag be told.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
+        if sum(map(text.count, _OPENERS)) > MANY_OPENERS:
+            _refuse_depth(text, name, loader)
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -90,12 +109,13 @@ def parse(text: str, name: str) -> Document:
         raise _fail(name, line, column, "QR002", f"not valid YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise _fail(name, 1, 1, "QR002", f"not valid YAML: {error}") from error
-    places: dict[Trail, tuple[int, int]] = {(): (1, 1)}
-    findings: list[Diagnostic] = []
-    value = None if node is None else _build(node, (), name, places, findings, set())
-    if findings:
-        raise DocumentError(findings)
-    return Document(name=name, value=value, places=places)
+    if node is None:
+        return Document(name=name, value=None)
+    builder = _Builder(name)
+    value = builder.build(node, 0)
+    if builder.findings:
+        raise DocumentError(builder.findings)
+    return Document(name=name, value=value, root=node)
 
 
 def validate(document: Document, schema: type[Schema]) -> Schema:
@@ -186,53 +206,64 @@ def _models_in(annotation: object, base: type[BaseModel]) -> list[type[BaseModel
     return [m for inner in getattr(annotation, "__args__", ()) for m in _models_in(inner, base)]
 
 
-def _build(
-    node: yaml.Node,
-    trail: Trail,
-    name: str,
-    places: dict[Trail, tuple[int, int]],
-    findings: list[Diagnostic],
-    seen: set[int],
-) -> object:
-    line, column = node.start_mark.line + 1, node.start_mark.column + 1
-    places.setdefault(trail, (line, column))
+def _refuse_depth(text: str, name: str, loader: type[yaml.BaseLoader]) -> None:
+    """Refuse what is nested so deep that composing it, which recurses in C, would exhaust the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+                raise _fail(name, line, column, "QR002", f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
-    def complain(code: str, message: str, hint: str | None = None) -> None:
-        findings.append(Diagnostic(file=name, line=line, column=column, code=code, message=message, help=hint))
 
-    if id(node) in seen:
-        complain("QR003", "anchors and aliases are not taken", "write the value out")
-        return None
-    if len(trail) > MAX_DEPTH:
-        complain("QR002", f"nested deeper than {MAX_DEPTH} levels")
-        return None
-    seen.add(id(node))
-    if node.tag not in _PLAIN_TAGS:
-        complain("QR003", f"the tag `{node.tag}` is not taken", "leave it out")
-        return None
-    if isinstance(node, yaml.ScalarNode):
-        if node.style:  # quoted, or a block: text (a plain scalar has none, or an empty one)
-            return node.value
-        return _scalar(node.value)
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*trail, i), name, places, findings, seen) for i, child in enumerate(node.value)]
-    mapping: dict[Hashable, object] = {}
-    for key_node, child in node.value:
-        at = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-        if not isinstance(key_node, yaml.ScalarNode):
-            findings.append(
-                Diagnostic(file=name, line=at[0], column=at[1], code="QR004", message="a key has to be a word")
-            )
-            continue
-        key: str = key_node.value
-        if key in mapping:
-            findings.append(
-                Diagnostic(file=name, line=at[0], column=at[1], code="QR005", message=f"key `{key}` stands twice")
-            )
-            continue
-        places[(*trail, key)] = at
-        mapping[key] = _build(child, (*trail, key), name, places, findings, seen)
-    return mapping
+class _Builder:
+    """Turns nodes into plain values and collects what this reader does not take."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.findings: list[Diagnostic] = []
+        self._seen: set[int] = set()
+
+    def build(self, node: yaml.Node, depth: int) -> object:
+        """Return the value of a node."""
+        if id(node) in self._seen:
+            self._complain(node, "QR003", "anchors and aliases are not taken", "write the value out")
+            return None
+        if depth > MAX_DEPTH:
+            self._complain(node, "QR002", f"nested deeper than {MAX_DEPTH} levels")
+            return None
+        self._seen.add(id(node))
+        if node.tag not in _PLAIN_TAGS:
+            self._complain(node, "QR003", f"the tag `{node.tag}` is not taken", "leave it out")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            # Quoted, or a block: text. A plain scalar has no style, or an empty one.
+            return node.value if node.style else _scalar(node.value)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, depth + 1) for child in node.value]
+        mapping: dict[Hashable, object] = {}
+        for key, child in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._complain(key, "QR004", "a key has to be a word")
+            elif key.value in mapping:
+                self._complain(key, "QR005", f"key `{key.value}` stands twice")
+            else:
+                mapping[key.value] = self.build(child, depth + 1)
+        return mapping
+
+    def _complain(self, node: yaml.Node, code: str, message: str, hint: str | None = None) -> None:
+        line, column = _start(node)
+        self.findings.append(
+            Diagnostic(file=self.name, line=line, column=column, code=code, message=message, help=hint)
+        )
+
+
+def _start(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _scalar(text: str) -> object:

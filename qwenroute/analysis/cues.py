@@ -14,6 +14,26 @@ DENSE_CHARS = 400
 """What is read of each end of a text without blanks."""
 
 _WORDS: Mapping[str, str] = {
+    "math_strong": "irrational derivative derivatives integral integrals polynomial polynomials eigenvalue eigenvalues "
+    "eigenvector determinant hypotenuse factorize factorise logarithm sine cosine tangent trigonometric sin cos tan "
+    "ln log lim modulo quadratic cubic congruent isosceles equilateral binomial permutations combinatorics coprime "
+    "gcd lcm antiderivative differentiable bijective surjective injective convergent diverges "
+    "dérivée intégrale polynôme derivada integral polinomio ableitung polynom производная интеграл многочлен matriz "
+    "مشتقة تكامل đạo 미분 적분 türev",
+    "code_strong": "quicksort mergesort fizzbuzz linked leetcode segfault traceback "
+    "stacktrace nullpointerexception typeerror valueerror undefined localhost kubectl dockerfile makefile gcc clang "
+    "cmake venv conda pytest unittest junit mutex semaphore goroutine struct enum typedef async await middleware orm "
+    "crud jwt oauth websocket grpc regexes backtracking memoization hashmap hashtable",
+    "logic_strong": "riddle riddles liar liars knight knave knaves syllogism sudoku zebra fallacy "
+    "contrapositive modus premise premises entailment deduce deduction murderer culprit suspects enigma rätsel "
+    "acertijo adivinanza devinette indovinello загадка загадку лжец",
+    "hard_word": "concurrent concurrency distributed threadsafe scalable optimal optimize "
+    "optimise rigorous rigorously olympiad competition imo putnam aime consensus raft paxos compiler kernel scheduler "
+    "transactional conjecture lemma asymptotic hamiltonian topological topology manifold "
+    "stochastic bayesian quantum cryptographic adversarial amortized amortised sharding replication garbage "
+    "collector allocator simd vectorized deadlock proofs infinitely surjective injective bijective",
+    "easy_word": "simple basic easy short quick beginner hello kid kids child simply trivial einfach fácil simples "
+    "facile semplice простой простую 简单",
     "code_language": "python javascript typescript java php html css sql mysql postgresql postgres sqlite mongodb "
     "golang kotlin perl scala haskell matlab bash powershell django flask react angular vue nodejs node numpy pandas "
     "pytorch tensorflow keras jquery regex xml json yaml docker kubernetes git github api linux unix npm webpack "
@@ -27,9 +47,15 @@ _WORDS: Mapping[str, str] = {
     "programme código codigo función funciones programa fonction fonctions codice funzione funktion funktionen "
     "programm função skript quellcode requête consulta "
     "код функцию функция программу программа скрипт массив コード 코드를 코드 함수를 함수 프로그램 프로그램을 "
-    "كود برنامج دالة mã hàm kod fonksiyon κώδικα συνάρτηση kode fungsi कोड प्रोग्राम",
+    "كود برنامج دالة mã hàm kod fonksiyon κώδικα συνάρτηση kode fungsi कोड प्रोग्राम "
+    "algorithmus algorithme algoritmo algoritma algorytm алгоритм алгоритма tableau matriz arreglo cadena "
+    "chaîne schleife zeichenkette datenbank stapel warteschlange datenstruktur datenstrukturen liste "
+    "bucle variabile variabili interface directory shell terminal command commands emulator compiler "
+    "install installed folder dataset columns row rows constructor destructor thread threads async "
+    "callback json button div webpage website component",
     "code_act": "implement compile refactor debug deploy parse serialize instantiate override iterate initialize "
-    "optimize deserialize hash sort traverse scrape implementa implémentez implementiere implementar реализуйте",
+    "optimize deserialize hash sort traverse scrape implementa implémentez implementiere implementar реализуйте "
+    "implementierung implementieren implementare implementa réaliser réalisez mettez реализовать написать",
     "make": "write create make build develop design generate construct escribe escriba écrivez écrire schreiben "
     "schreibe erstellen escreva scrivi напишите напиши crea créez crear criar",
     "math_noun": "equation equations polynomial polynomials triangle triangles integers divisible remainder product "
@@ -45,20 +71,30 @@ _WORDS: Mapping[str, str] = {
     "math_act": "solve calculate compute simplify evaluate factorise factor factorize differentiate integrate expand "
     "calcula calcule resuelve calculez résolvez résoudre berechne berechnen löse calcola risolvi вычислите решите "
     "найдите 계산 احسب hesapla",
-    "proof": "prove proof proving lemma theorem contradiction demuestre demuestra démontrer démontrez beweise beweisen "
-    "докажите dimostra prove show",
+    "proof": "prove proof proving theorem contradiction demuestre demuestra démontrer démontrez beweise beweisen "
+    "докажите dimostra demonstre buktikan kanıtla أثبت",
     "quantity": "many much total altogether per each twice half times double triple remaining left combined "
     "cuántos cuántas cuánto cuanto cuánta combien wie wieviel viele сколько quantos quantas quanto quanti quante "
-    "ngapi কত ఎన్ని ఎంత كم kaç 몇 얼마 nhiêu กี่ πόσο πόσα पूरे कितने कितना jumla câte cât",
+    "ngapi কত ఎన్ని ఎంత كم kaç 몇 얼마 nhiêu กี่ πόσο πόσα पूरे कितने कितना jumla câte cât "
+    "jeder jede jedes jeden insgesamt doppelt doppelte hälfte übrig zusammen chaque moitié reste restent "
+    "fois cada mitad veces doble queda quedan restam vezes metade ogni ciascuno ciascuna metà volte "
+    "rimangono каждый каждая каждую каждые всего половина половину раза осталось больше меньше kila nusu "
+    "mara setiap berapa toplam yarısı tane mỗi tổng प्रत्येक कुल आधा fiecare jumătate كل نصف",
     "unit": "dollars dollar cents hours hour minutes minute days day weeks week miles mile km kilometers meters feet "
     "inches pounds kg grams gallons liters apples books pages pencils cookies candies marbles balls students price "
     "cost costs sells sold buys bought spent spends earn earns age older younger years speed distance dozen money "
-    "dólares horas euros dollars stunden minuten kilometer heures часов долларов минут рублей километров masaa dola",
+    "dólares horas euros dollars stunden minuten kilometer heures часов долларов минут рублей километров masaa dola "
+    "kostet verkauft kauft preis dollars coûte achète vend prix cuesta compra vende precio custa preço "
+    "costa prezzo стоит купил купила продает цена долларов лет bei harga fiyat lira giá रुपये jours heure "
+    "mois días horas semana tage woche wochen дней недели",
     "logic_noun": "statement statements argument premise premises conclusion assumption assumptions inference "
     "entailment logical logically deduce deduced infer inferred implies imply entail entails hypothesis reasoning "
     "puzzle riddle clue clues uncertain unknown false true valid validity necessarily weaken weakens strengthen "
     "strengthens undermine supports explains flaw paradox liar knight knave truth suspect analogy "
-    "acertijo énigme rätsel загадка enigma indovinello مغز",
+    "acertijo énigme rätsel загадка enigma indovinello مغز "
+    "aussage schlussfolgerung argument conclusión conclusione conclusion conclusão raisonnement "
+    "razonamiento ragionamento raciocínio logisch logique lógico logico вывод утверждение утверждения "
+    "лжец правду wahr falsch vrai faux verdadero falso vero lügner menteur mentiroso истинно ложно",
     "logic_rule": "if then every each all some none neither either must cannot unless only exactly",
     "modal": "could would might possible consistent follows follow correct except",
     "prose": "translate poem poems story essay email letter summarize summary summarise rewrite paraphrase roleplay "
@@ -66,7 +102,9 @@ _WORDS: Mapping[str, str] = {
     "tweet dialogue paragraph paragraphs sentence sentences headline biography review reviews tone bullet "
     "character characters fictional caption keywords keyword edit proofread grammar joke jokes outline "
     "traduce traduire traduisez übersetze übersetzen traduza traduci переведите poema poème gedicht historia "
-    "conte geschichte resumen résumé résumez zusammenfassung riassumi ترجم قصة çevir번역 시 이야기 dịch μεταφράστε",
+    "conte geschichte resumen résumé résumez zusammenfassung riassumi ترجم قصة çevir번역 시 이야기 dịch μεταφράστε "
+    "gedichte brief verfasse rédige rédigez redacta scrivere carta lettre lettera cuento рассказ "
+    "стихотворение письмо cerita puisi hikaye şiir thơ कविता कहानी قصيدة رسالة",
     "explain": "explain describe discuss compare suggest list discuss meaning difference benefits advantages tips "
     "explica explique expliquez décrivez erkläre beschreiben spiega descrivi explicar объясните опишите اشرح صف "
     "설명 açıkla",
@@ -87,7 +125,8 @@ _PHRASES: Mapping[str, str] = {
     "how long": "how_long", "what is the value": "what_value", "find the": "find_the", "find all": "find_all",
     "what is the probability": "what_value", "determine all": "find_all", "such that": "such_that",
     "let $": "let_be", "suppose that": "let_be", "real number": "let_be", "positive integer": "positive_integer",
-    "which of the following": "which_of", "which one of the following": "which_of", "each of the following": "which_of",
+    "which of the following": "which_of", "which one of the following": "which_of",
+    "each of the following": "which_of",
     "true or false": "true_false", "true, false": "true_false", "the following statement": "true_false",
     "if the above": "if_true", "must be true": "if_true", "could be true": "if_true", "cannot be true": "if_true",
     "if true": "if_true", "does this mean": "does_this", "does this imply": "does_this",
@@ -99,15 +138,24 @@ _PHRASES: Mapping[str, str] = {
     "write a function": "write_function", "write a program": "write_function", "write a script": "write_function",
     "write code": "write_function", "write a query": "write_function", "a function": "a_function",
     "the function should": "write_function", "command line": "a_function", "source code": "a_function",
-    "stack overflow": "a_function", "error message": "a_function", "time complexity": "a_function",
+    "stack overflow": "a_function", "error message": "a_function",
     "c++": "code_language", "c#": "code_language", ".net": "code_language", ".js": "code_language",
     "what does": "what_does", "not working": "broken", "doesn't work": "broken", "does not work": "broken",
     "fails": "broken", "wrong with": "broken", "how do i": "how_do_i", "how to": "how_do_i", "how can i": "how_do_i",
     "http": "address", "what is": "what_is", "what are": "what_are", "answer the question": "answer_from",
     "following paragraph": "answer_from", "according to": "answer_from", "in the passage": "answer_from",
-    "your response": "format_rule", "your answer": "format_rule", "in your": "format_rule", "should be": "format_rule",
+    "your response": "format_rule", "your answer": "format_rule", "in your": "format_rule",
+    "should be": "format_rule",
     "at least": "format_rule", "words or": "format_rule", "letters": "format_rule",
-    "are you sure": "follow_up", "what if": "what_if", "instead of": "what_if",
+    "are you sure": "follow_up", "go on": "follow_up", "and now": "follow_up", "try again": "follow_up",
+    "think again": "follow_up", "check again": "follow_up", "step by step": "follow_up",
+    "that is wrong": "follow_up", "what if": "what_if", "instead of": "what_if",
+    "select * from": "code_strong", "order by": "code_strong", "group by": "code_strong", "left join": "code_strong",
+    "who is who": "logic_strong", "always lies": "logic_strong", "tells the truth": "logic_strong",
+    "dynamic programming": "hard_word", "lock-free": "hard_word", "thread-safe": "hard_word", "np-hard": "hard_word",
+    "truth-teller": "logic_strong", "binary search": "code_strong", "are all": "syllogism",
+    "some of the": "syllogism",
+    "can we say that all": "syllogism", "time complexity": "hard_word", "necessary and sufficient": "hard_word",
     "prove that": "proof_phrase", "show that": "proof_phrase",
 }  # fmt: skip
 
@@ -136,7 +184,13 @@ _DENSE: Mapping[str, str] = {
     "编程": "code_noun", "正则": "code_language", "数据库": "code_noun", "变量": "code_noun", "数组": "code_noun",
     "字符串": "code_noun", "编写一个": "write_function", "编写": "make", "实现": "code_act", "报错": "broken",
     "调试": "code_act", "列表": "code_noun", "接口": "code_noun", "循环": "code_noun", "写一段": "make",
-    "方程": "math_noun", "三角形": "math_noun", "三角": "math_noun", "求": "math_act", "积分": "math_noun",
+    "方程": "math_noun", "三角形": "math_noun", "三角": "math_noun", "根号": "math_strong",
+    "无理数": "math_strong", "导数": "math_strong", "矩阵": "math_strong", "微分": "math_strong",
+    "极限": "math_strong", "求": "math_act", "排序": "code_strong", "二叉树": "code_strong",
+    "链表": "code_strong", "爬虫": "code_strong",
+    "多线程": "code_strong", "分布式": "hard_word", "并发": "hard_word", "竞赛": "hard_word",
+    "最优": "hard_word", "简单": "easy_word",
+    "脑筋急转弯": "logic_strong", "说真话": "logic_strong", "凶手": "logic_strong", "积分": "math_noun",
     "概率": "math_noun", "面积": "math_noun", "体积": "math_noun", "平方": "math_noun", "等于": "math_noun",
     "数列": "math_noun", "整数": "math_noun", "周长": "math_noun", "长方形": "math_noun", "正方形": "math_noun",
     "计算": "math_act", "解方程": "math_act", "化简": "math_act", "圆": "math_noun", "直线": "math_noun",
@@ -156,7 +210,8 @@ _DENSE: Mapping[str, str] = {
     "列出": "explain", "建议": "explain", "如何": "how_do_i", "怎么": "how_do_i", "为什么": "explain",
     "什么是": "what_is", "是什么": "what_is", "谁": "fact", "哪里": "fact", "历史": "fact", "国家": "fact",
     "首都": "fact", "电影": "fact", "你好": "you", "你": "you", "您": "you", "根据": "answer_from",
-    "下一个": "series", "规律": "series",
+    "你确定": "follow_up", "继续": "follow_up", "再想想": "follow_up", "不对": "follow_up", "下一个": "series",
+    "规律": "series",
     # Japanese
     "関数": "code_noun", "コード": "code_noun", "プログラム": "code_noun", "スクリプト": "code_noun",
     "書いて": "make", "実装": "code_act", "作成": "make", "何人": "how_many",
@@ -165,12 +220,28 @@ _DENSE: Mapping[str, str] = {
     "合計": "quantity", "ドル": "unit", "時間": "unit", "方程式": "math_noun",
     "計算": "math_act", "三角形の": "math_noun",
     "翻訳": "prose", "要約": "prose", "物語": "prose", "説明": "explain", "ですか": "what_is", "次の数": "series",
+    "配列": "code_noun", "アルゴリズム": "code_noun", "正規表現": "code_language", "データ構造": "code_noun",
+    "全部で": "quantity", "残り": "quantity", "ずつ": "quantity", "半分": "quantity", "倍の": "quantity",
+    # Names of programming languages touch the script around them
+    "python": "code_language", "java": "code_language", "sql": "code_language", "html": "code_language",
+    "c语言": "code_language",
+    # Arabic, Bengali and Telugu words carry prefixes or endings
+    "برنامج": "code_noun", "خوارزمي": "code_noun", "مصفوف": "code_noun", "دالة": "code_noun",
+    "কত": "how_many", "প্রতি": "quantity", "মোট": "quantity", "ডলার": "unit", "টাকা": "unit",
+    "ఎన్ని": "how_many", "ఎంత": "how_many", "మొత్తం": "quantity", "ప్రతి": "quantity", "డాలర్": "unit",
+    "ครึ่ง": "quantity", "ราคา": "unit", "แต่ละ": "quantity", "배열": "code_noun", "알고리즘": "code_noun",
+    "모두": "quantity", "남은": "quantity", "각각": "quantity",
     # Thai and Korean words carry endings, so they are looked for inside
     "กี่": "how_many", "เท่าไร": "how_many", "เท่าไหร่": "how_many", "ทั้งหมด": "quantity", "แปล": "prose",
     "ดอลลาร์": "unit", "함수": "code_noun", "코드": "code_noun", "프로그램": "code_noun", "얼마": "how_many",
     "몇": "how_many", "계산": "math_act", "다음 숫자": "series", "번역": "prose", "설명": "explain",
     "작성": "make", "방정식": "math_noun", "구하": "math_act",
 }  # fmt: skip
+
+_DENSE_BY_FIRST: dict[str, list[tuple[str, str]]] = {}
+for _phrase, _cue in _DENSE.items():
+    _DENSE_BY_FIRST.setdefault(_phrase[0], []).append((_phrase, _cue))
+_FIRSTS = frozenset(_DENSE_BY_FIRST)
 
 _LATEX = re.compile(
     r"\\(?:frac|sqrt|sum|int|left|right|cdot|times|leq?|geq?|angle|triangle|pi|theta|alpha|ldots|dots|mathbb|infty|"
@@ -193,7 +264,7 @@ _MARKS = "¿¡«»“”„’‘…–—،؟؛।"
 
 
 def _classes() -> bytes:
-    table = bytearray(b"u" * 256)
+    table = bytearray(b"," * 256)
     for code in range(128):
         sign = chr(code)
         table[code] = ord(
@@ -238,9 +309,10 @@ def cues(text: str, lowered: str, words: Set[str]) -> list[str]:
             found[cue] = found.get(cue, 0) + 1
     if not text.isascii():
         dense = lowered if len(lowered) <= 2 * DENSE_CHARS else lowered[:DENSE_CHARS] + lowered[-DENSE_CHARS:]
-        for phrase, cue in _DENSE.items():
-            if phrase in dense:
-                found[cue] = found.get(cue, 0) + 1
+        for first in _FIRSTS.intersection(dense):
+            for phrase, cue in _DENSE_BY_FIRST[first]:
+                if phrase in dense:
+                    found[cue] = found.get(cue, 0) + 1
     names: list[str] = []
     for cue, hits in found.items():
         names.append(cue)
@@ -266,9 +338,9 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
         add("dollars")
         if hits > 3:
             add("dollars+")
-    classes = b" " + text.encode("utf-8", "replace").translate(_CLASSES)
+    classes = b" " + text.encode("ascii", "replace").translate(_CLASSES)
     count = classes.count
-    numbers = count(b" 0") + count(b",0") + count(b"a0") + count(b"+0") + count(b"(0") + count(b"u0")
+    numbers = count(b" 0") + count(b",0") + count(b"a0") + count(b"+0") + count(b"(0")
     add("no_number" if not numbers else "one_number" if numbers == 1 else "few_numbers" if numbers < 4 else "numbers")
     if b"+" in classes:
         if numbers and any(map(count, _SUMS)):
@@ -277,6 +349,27 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
             add("equation")
     if "%" in text or "％" in text:
         add("percent")
+    tail = text[-80:].rstrip()
+    if tail.endswith(("?", "？", "؟")):
+        add("question")
+        if numbers > 1 and text.count("\n") < 4:
+            add("numbers_and_question")
+    copulas = lowered.count(" is ") + lowered.count(" are ")
+    if copulas > 3 and copulas * 60 > len(text):
+        add("copulas")
+        if copulas > 8:
+            add("copulas+")
+    identifiers = sum(map(count, _IDENTIFIERS))
+    if identifiers:
+        add("identifier")
+        if identifiers > 3:
+            add("identifier+")
+    _lines(text, names)
+
+
+def _lines(text: str, names: list[str]) -> None:
+    """Look at how the lines begin and end, and how much there is."""
+    add = names.append
     lines = text.count("\n")
     if lines > 1 and (options := len(_OPTION.findall(text))) > 1:
         add("options" if options > 2 else "two_options")
@@ -288,21 +381,6 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
             add("code_line+")
     if (";" in text or "{" in text) and len(_CODE_END.findall(text)) > 1:
         add("code_end")
-    identifiers = sum(map(count, _IDENTIFIERS))
-    if identifiers:
-        add("identifier")
-        if identifiers > 3:
-            add("identifier+")
-    copulas = lowered.count(" is ") + lowered.count(" are ")
-    if copulas > 3 and copulas * 60 > len(text):
-        add("copulas")
-        if copulas > 8:
-            add("copulas+")
-    tail = text[-80:].rstrip()
-    if tail.endswith(("?", "？", "؟")):
-        add("question")
-        if numbers > 1 and lines < 4:
-            add("numbers_and_question")
     length = len(text) if text.isascii() else len(text) * 2
     add("tiny" if length < 40 else "short" if length < 120 else "middling" if length < 400 else
         "long" if length < 1500 else "very_long")  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 UNKNOWN = "und"
-SAMPLE_CHARS = 1000
+SAMPLE_CHARS = 500
 
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
 SHORT_WORDS: Mapping[str, str] = {
-    "en": "a i the of to and in is that for what how are was with you from this which many much does do can write my it "
-    "there have has if when who why where please give an on by be would should if not",
+    "en": "a i the of to and in is that for what how are was with you from this which many much does do can write my "
+    "it there have has if when who why where please give an on by be would should if not",
     "es": "el la los las de que y en un una por con para como del se su es al cuál qué cuántos cuántas cuánto cómo si "
     "más pero escribe está son hay dos cada uno",
     "fr": "le la les des du et en un une que qui dans pour est sur avec ce par au aux quelle quel combien comment si "
@@ -53,7 +53,7 @@ _LETTERS: Mapping[str, tuple[str, ...]] = {
 }
 
 # First bytes of UTF-8 and, where scripts share one, the second byte too.
-_SCRIPTS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
+_MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("han", (b"\xe4", b"\xe5", b"\xe6", b"\xe7", b"\xe8", b"\xe9")),
     ("kana", (b"\xe3\x81", b"\xe3\x82", b"\xe3\x83")),
     ("ko", (b"\xea", b"\xeb", b"\xec", b"\xed")),
@@ -76,6 +76,10 @@ _SCRIPTS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("ka", (b"\xe1\x83",)),
     ("am", (b"\xe1\x88", b"\xe1\x89", b"\xe1\x8a", b"\xe1\x8b", b"\xe1\x8c", b"\xe1\x8d")),
 )
+_SCRIPTS = tuple((name, frozenset(mark[0] for mark in marks), marks) for name, marks in _MARKS)
+ENOUGH = 30
+FEW_SHORT_WORDS = 3
+"""Ten letters of another script outweigh formulas and code, but not sentences, in Latin letters."""
 _HAN_WEIGHT = 4
 """One Han character says as much as four letters."""
 
@@ -83,17 +87,22 @@ _HAN_WEIGHT = 4
 def detect(text: str, words: Set[str]) -> str:
     """Return the language of a text as ISO 639-1, given its words in lower case."""
     if not text.isascii():
-        found = _by_script(text[:SAMPLE_CHARS])
+        found = _by_script(text[:SAMPLE_CHARS], words)
         if found is not None:
             return found
     return _by_words(text, words)
 
 
-def _by_script(text: str) -> str | None:
+def _by_script(text: str, words: Set[str]) -> str | None:
     """Return the language that a script other than Latin gives away."""
     data = text.encode("utf-8", "replace")
     count = data.count
-    sums = {name: total for name, marks in _SCRIPTS if (total := sum(map(count, marks)))}
+    present = set(data)
+    sums = {
+        name: total
+        for name, firsts, marks in _SCRIPTS
+        if not present.isdisjoint(firsts) and (total := sum(map(count, marks)))
+    }
     if not sums:
         return None
     latin = len(data.translate(None, _NOT_LATIN))
@@ -101,7 +110,7 @@ def _by_script(text: str) -> str | None:
     if han or kana:
         sums["ja" if kana * 4 > han else "zh"] = han + kana
     name = max(sums, key=lambda script: sums[script])
-    if sums[name] <= latin:
+    if sums[name] <= latin and (sums[name] < ENOUGH or len(words & _ALL_SHORT_WORDS) > FEW_SHORT_WORDS):
         return None
     if name == "cyrillic":
         return "uk" if any(letter in text for letter in "іїєґ") else "ru"

@@ -22,11 +22,17 @@ CONTEXT_SHARE = 0.3
 FOLLOW_UP_SHARE = 0.7
 """The same where the last turn is too short to stand alone (`and now in Rust?`)."""
 FOLLOW_UP_CHARS = 60
+SAYS_LITTLE = frozenset(
+    {"tiny", "short", "no_number", "one_number", "you", "short_reply", "short_reply+", "follow_up", "question"}
+)
+"""Cues that an open follow-up (`are you sure?`) shows whatever it follows."""
 SYSTEM_SHARE = 0.2
 
 TASK_TEMPERATURE = 1.4
-VISUAL_TEMPERATURE = 3.0
+VISUAL_TEMPERATURE = 2.3
 DIFFICULTY_TEMPERATURE = 3.5
+PROOF_SURENESS = 0.6
+"""That a proof asked for in mathematics is hard: a guess."""
 """Over what the sums are divided, so that confidence is the share of right answers on prompts of
 datasets that the weights were not fitted on."""
 
@@ -65,21 +71,26 @@ class Heuristic:
             task = TEXT_TASKS[index]
         seen[f"task:{task}"] = 1.0
         index, sureness = _best(DIFFICULTY, seen, DIFFICULTY_TEMPERATURE)
+        if task is Task.MATH and "proof_phrase" in seen:
+            # Few openly licensed prompts ask for proofs: this is said by hand, not learned.
+            index, sureness = LEVELS.index(Difficulty.HARD), max(sureness, PROOF_SURENESS)
         return Judgement(task, confidence, LEVELS[index], sureness)
 
 
 def evidence(view: View) -> dict[str, float]:
     """Return the cues of the request, each with its weight among the texts."""
     seen = {"": 1.0}
-    for cue in cues(view.ask, view.lowered, view.words):
-        seen[cue] = 1.0
+    found = cues(view.ask, view.lowered, view.words)
+    follows = bool(view.context) and view.ask_chars <= FOLLOW_UP_CHARS
+    if follows and "follow_up" in found:
+        found = [cue for cue in found if cue not in SAYS_LITTLE]
+    seen.update(dict.fromkeys(found, 1.0))
     if view.context:
-        short = view.ask_chars <= FOLLOW_UP_CHARS
-        _gather(seen, view.context, FOLLOW_UP_SHARE if short else CONTEXT_SHARE)
+        _gather(seen, view.context, FOLLOW_UP_SHARE if follows else CONTEXT_SHARE)
         seen["turns"] = 1.0
     if view.system:
         _gather(seen, view.system, SYSTEM_SHARE)
-    if view.tools:
+    if view.tools or '"parameters"' in view.system:
         seen["tools"] = 1.0
     return seen
 
@@ -100,4 +111,5 @@ def _best(weights: Weights, seen: Mapping[str, float], temperature: float) -> tu
                 sums[index] += weight * value
     top = max(sums)
     total = sum(math.exp((one - top) / temperature) for one in sums)
-    return sums.index(top), 1 / total
+    # Cues come in the order of a set; rounding keeps equal requests equal to the last digit.
+    return sums.index(top), round(1 / total, 4)

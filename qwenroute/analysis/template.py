@@ -51,8 +51,8 @@ FRAME_TOKENS: Mapping[str, int] = {
     "user\n<tool_response>\n": 6,
     "\n<tool_response>\n": 5,
     "\n</tool_response>": 5,
-    '\n<tool_call>\n{"name": "': 8,
-    '", "arguments": ': 4,
+    '\n<tool_call>\n{"name": "': 9,
+    '", "arguments": ': 5,
     "}\n</tool_call>": 5,
 }
 """Tokens of the fixed strings, each counted alone."""

@@ -25,6 +25,9 @@ BOUND_TOKENS = 8
 """The upper bound is 1.45 times the estimate, 0.6 for each word of a text without English function
 words, and 8 more. Measured: see `benchmarks/tokens.py`."""
 
+LONGEST_TOKEN = 30
+"""Characters that a token has at most on average; blank lines come to 31."""
+
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _FUNCTION_WORDS = tuple(
     f" {word} ".encode() for word in ("the", "of", "to", "and", "in", "is", "a", "that", "for", "what")
@@ -144,7 +147,7 @@ def estimate(texts: Sequence[str]) -> Estimate:
         return Estimate(0.0, 0.0)
     sample = "\n".join(texts) if chars <= SAMPLE_CHARS else _sample(texts, chars)
     digits, rare, counts = features(sample)
-    tokens = max(1.0, digits + sum(map(mul, _VALUES, counts)))
+    tokens = max(1.0, len(sample) / LONGEST_TOKEN, digits + sum(map(mul, _VALUES, counts)))
     upper = tokens * (1 + BOUND_SHARE) + rare * BOUND_PER_RARE_WORD
     scale = chars / len(sample) if chars > SAMPLE_CHARS else 1.0
     most = sum(len(text) if text.isascii() else 4 * len(text) for text in texts)
@@ -173,7 +176,7 @@ def features(text: str) -> tuple[int, float, list[float]]:
     words = count_word(b" a") + after_mark + 1
     fives = count_word(b"aaaaa")
     eights = count_word(b"aaaaaaaa")
-    rarity = max(0.0, 1 - 6 * sum(map(data.count, _FUNCTION_WORDS)) / words)
+    rarity = max(0.0, 1 - 6 * sum(map(data.count, _FUNCTION_WORDS)) / words) if words > 2 else 1.0
     counts: list[float] = [
         count(b"\n"), count(b"  "), count(b"."), count(b'"'), count(b"+"), count(b"\\"), count(b"_"),
         count_word(b".."), after_mark, words, count_word(b"aaa"), fives, eights, count_word(b"aaaaaaaaaaa"),

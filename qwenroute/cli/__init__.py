@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 
@@ -11,6 +12,7 @@ def main() -> None:
     from qwenroute.cli.exits import exit_code_for  # noqa: PLC0415
     from qwenroute.errors import QwenRouteError  # noqa: PLC0415
 
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
     except QwenRouteError as error:

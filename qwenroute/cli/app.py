@@ -42,5 +42,5 @@ def _root(
 app.command(epilog=exits.TABLE)(demo)
 app.command(epilog=exits.TABLE)(ask)
 app.command(epilog=exits.TABLE)(route)
-app.add_typer(models, name="models")
+app.add_typer(models, name="models", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from qwenroute.domain.record import Record
 
 CONCURRENCY = 4
+NARROWEST = 120
 SELF_HOSTED = (
     "qwen2.5-7b-instruct",
     "qwen2.5-72b-instruct",
@@ -32,7 +34,7 @@ SELF_HOSTED = (
     "qwq-32b",
     "qvq-72b-preview",
 )
-"""What the simulated self-hosted server of the demo serves."""
+"""What the simulated self-hosted server serves, in the demo and in what `qwenroute simulate` prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def demo(
         raise MissingCredentials(
             "`--live` needs DASHSCOPE_API_KEY in the environment; without it, `qwenroute demo` uses the simulator"
         )
+    logging.getLogger("qwenroute").setLevel(logging.ERROR)  # the table tells of every failure
     prompts = load_prompts()
     if live:
         outcomes = asyncio.run(_run(prompts, policy, dict(os.environ), as_json=as_json))
@@ -108,7 +111,7 @@ def _simulated(prompts: Sequence[Prompt], policy: str, seed: int, time_scale: fl
     with testing.simulator(seed=seed, time_scale=time_scale) as simulator:
         environ = simulator.environ(self_hosted=SELF_HOSTED)
         simulator.fail("qwen2.5-coder-32b-instruct", "ModelUnavailable", times=2)
-        simulator.fail("qwen2.5-vl-7b-instruct", "Throttling.RateQuota", times=2)
+        simulator.fail("qwen2.5-vl-72b-instruct", "Throttling.RateQuota", times=2)
         retired = Prompt("retired id", "general", "(asks for qwen-max, which is retired)", {
             "model": "qwen-max",
             "messages": [{"role": "user", "content": "Name three rivers that cross a border."}],
@@ -181,23 +184,28 @@ def _print(outcomes: Sequence[Outcome], *, live: bool) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console = Console()
-    table = Table(title="DashScope" if live else "simulated answers, real HTTP", show_lines=False, expand=True)
-    for name, ratio in (("prompt", 4), ("task", 2), ("difficulty", 1), ("deployment", 4), ("why", 4)):
-        table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
-    for name in ("tries", "tokens", "cost, USD", "ms"):
+    if console.width < NARROWEST:  # a pipe counts as 80 columns; the table does not fit
+        console = Console(width=NARROWEST)
+    table = Table(title="DashScope" if live else "simulated answers, real HTTP", expand=True)
+    wide = console.width >= 150
+    table.add_column("prompt", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("task, difficulty", width=24 if wide else 17)
+    table.add_column("deployment", width=39 if wide else 26)
+    table.add_column("why", width=32 if wide else 22)
+    for name in ("tries", "tokens", "USD", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     for outcome in outcomes:
         record = outcome.record
+        prompt = outcome.prompt.text[:80]
         if record is None:
-            table.add_row(outcome.prompt.text, "", "", "[red]none[/red]", str(outcome.error), "", "", "", "")
+            table.add_row(prompt, "", "[red]none[/red]", str(outcome.error), "", "", "", "")
             continue
         decision = record.decision
         cost = options.cost_usd(record)
         table.add_row(
-            outcome.prompt.text,
-            decision.signals.task,
-            decision.signals.difficulty,
-            record.deployment or "[red]failed[/red]",
+            prompt,
+            f"{decision.signals.task}, {decision.signals.difficulty}",
+            (record.deployment or "[red]failed[/red]").replace("@", " @"),
             _why(record),
             str(len(record.attempts)),
             str(record.usage.total_tokens) if record.usage else "–",
@@ -210,8 +218,8 @@ def _print(outcomes: Sequence[Outcome], *, live: bool) -> None:
 
 
 def _why(record: Record) -> str:
-    failed = [f"{a.deployment} {a.failure.kind}" for a in record.attempts if a.failure is not None]
-    return "; ".join([*record.decision.warnings, *(f"after {f}" for f in failed), record.decision.reason])
+    failed = [f"{a.failure.kind} at {a.model}" for a in record.attempts if a.failure is not None]
+    return "; ".join([*record.decision.warnings, *failed, record.decision.rule])
 
 
 def _totals(outcomes: Sequence[Outcome]) -> list[str]:

@@ -8,9 +8,11 @@ FAILED = 1
 USAGE = 2
 NOTHING_CAN_SERVE = 3
 
-TABLE = """Exit codes: 0 done; 1 a call failed (or, for `route`, a line could not be decided);
-2 wrong arguments, request, policy, overlay or environment; 3 nothing that the policy allows
-can serve the request; 130 interrupted."""
+TABLE = (
+    "Exit codes: 0 done; 1 a call failed (or, for `route`, a line could not be decided); "
+    "2 wrong arguments, request, policy, overlay or environment; "
+    "3 nothing that the policy allows can serve the request; 130 interrupted."
+)
 
 
 def exit_code_for(error: QwenRouteError) -> int:

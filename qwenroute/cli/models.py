@@ -8,18 +8,21 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from qwenroute.cli.exits import TABLE
 from qwenroute.cli.options import Json, On, Overlay, day, registry
 from qwenroute.domain.capability import Lifecycle, Modality, Role
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import UnknownModel
-from qwenroute.registry import Fact, LifecycleState, ModelCard, Registry
+
+if TYPE_CHECKING:
+    from qwenroute.registry import Fact, LifecycleState, ModelCard, Registry
 
 ELSEWHERE = ("self_hosted", "litellm")
 PLATFORMS = ("dashscope", *ELSEWHERE)
@@ -79,7 +82,7 @@ def models(
         Console().print(_table(rows, platform, today))
 
 
-@app.command()
+@app.command(epilog=TABLE)
 def show(
     model: Annotated[str, typer.Argument(metavar="ID", help="A registry id, an id of the API, or a Hugging Face id.")],
     on: On = None,
@@ -193,7 +196,7 @@ def _coloured(status: str) -> str:
 
 
 def _table(rows: list[dict[str, object]], platform: str, on: date) -> Table:
-    table = Table(box=None, pad_edge=False, caption=f"{len(rows)} models")
+    table = Table(box=None, pad_edge=False, caption="1 model" if len(rows) == 1 else f"{len(rows)} models")
     table.add_column("id", no_wrap=True)
     for heading in ("roles", "takes", "window", "thinks"):
         table.add_column(heading)

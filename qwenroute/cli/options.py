@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qwenroute.domain.record import Record
-from qwenroute.registry import Registry
+
+if TYPE_CHECKING:
+    from qwenroute.registry import Registry
 
 Policy = Annotated[str, typer.Option("--policy", metavar="NAME|FILE", help="A shipped policy, or a policy file.")]
 Overlay = Annotated[
@@ -32,6 +34,8 @@ def day(on: datetime | None) -> date | None:
 
 def registry(overlay: list[Path] | None) -> Registry:
     """Load the facts, and say on stderr what the overlays override."""
+    from qwenroute.registry import Registry  # noqa: PLC0415 - importing it takes a while, --help should not
+
     loaded = Registry.load(overlay or ())
     for override in loaded.overrides:
         typer.echo(f"override: {override}", err=True)

@@ -16,7 +16,6 @@ import typer
 from qwenroute.cli import exits, options
 from qwenroute.domain.decision import Decision
 from qwenroute.errors import InvalidRequest, MissingCredentials, QwenRouteError
-from qwenroute.registry import media_tokens
 
 if TYPE_CHECKING:
     from qwenroute.client import Router
@@ -60,6 +59,8 @@ def route(
 
 def row(decision: Decision) -> dict[str, object]:
     """Return the fields that a decision is printed with."""
+    from qwenroute.registry import media_tokens  # noqa: PLC0415
+
     signals, step = decision.signals, decision.first
     deployment = step.deployment
     chosen = next(c for c in decision.candidates if c.deployment == deployment.id)
@@ -108,5 +109,7 @@ def _lines(file: str) -> Iterator[str]:
     try:
         with nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8") as source:
             yield from source
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"cannot read {file}: {error}") from None
+    except OSError as error:
+        raise InvalidRequest(f"cannot read `{file}`: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"cannot read `{file}`: it is not UTF-8 text") from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qwenroute.cli import exits
+from qwenroute.cli.demo import SELF_HOSTED
 
 if TYPE_CHECKING:
     from qwenroute.simulator import Simulator
@@ -44,7 +45,8 @@ def simulate(
 ) -> None:
     """Run a local DashScope on loopback: no key, no cost, every answer says that it is simulated.
 
-    Prints the environment variables that make qwenroute (or any OpenAI client) use it.
+    Prints the environment variables that make qwenroute, or another OpenAI client, use it.
+    They can be read by a shell: `qwenroute simulate > simulated.env &`, then `. ./simulated.env`.
     """
     from qwenroute.simulator.faults import named_faults  # noqa: PLC0415 - `--help` stays quick
 
@@ -77,7 +79,8 @@ def simulate(
     try:
         asyncio.run(_serve(simulator))
     except OSError as error:
-        print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port", file=sys.stderr)
+        advice = "choose another --port or --host"
+        print(f"cannot listen on {host}:{port}: {error.strerror or error}; {advice}", file=sys.stderr)
         raise typer.Exit(exits.USAGE) from None
 
 
@@ -90,12 +93,18 @@ async def _serve(simulator: Simulator) -> None:
         loop.add_signal_handler(number, interrupted.set)
     async with simulator as running:
         print(f"# simulating DashScope {running.region} as of {running.on} at {running.url}; Ctrl-C stops it")
-        for name, value in SimulatorHandle(running).environ().items():
+        handle = SimulatorHandle(running)
+        dashscope = handle.environ()
+        for name, value in dashscope.items():
             print(f"export {name}={value}")
         print("# a self-hosted server of every open-weight model is there too; name the models you want of it:")
-        print(f"export QWENROUTE_SELF_HOSTED_URL={running.self_hosted_url}", flush=True)
+        for name, value in handle.environ(dashscope=False, self_hosted=SELF_HOSTED).items():
+            print(f"export {name}={value}")
+        print("# any other OpenAI client:")
+        print(f"# export OPENAI_BASE_URL={dashscope['DASHSCOPE_BASE_URL']}")
+        print(f"# export OPENAI_API_KEY={dashscope['DASHSCOPE_API_KEY']}", flush=True)
         await interrupted.wait()
-    print("stopped", flush=True)
+    print("# stopped", flush=True)
 
 
 def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:

@@ -128,7 +128,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         self.simulated = reply.simulated
         self._documents = reply.documents()
         if not reply.streamed:
-            await self._whole(self._documents)
+            await self._whole(self._documents, request)
             return
         if not request.stream:
             self._collector = self._codec.collector()
@@ -142,13 +142,22 @@ class LiveAttempt(Generic[Answer, Piece]):
                 return
         if self._collector is not None:
             self.answer = self._collector.finish()
+        self._check(request, self.answer, *self.held)
 
-    async def _whole(self, documents: AsyncIterator[bytes]) -> None:
+    def _check(self, request: Request, *parts: Answer | Piece | None) -> None:
+        """Refuse an answer without anything in it, where the request leaves no room for one."""
+        if request.params.get("stop") or (request.messages and request.messages[-1].get("partial")):
+            return
+        if all(part is None or self._codec.blank(part) for part in parts):
+            raise AttemptFailed(Failure(kind=FailureKind.MALFORMED, message="the answer is empty"))
+
+    async def _whole(self, documents: AsyncIterator[bytes], request: Request) -> None:
         document = await anext(documents, None)
         if document is None:
             raise AttemptFailed(Failure(kind=FailureKind.MALFORMED, message="the answer is empty"))
         self.answer = self._codec.whole(document)
         self.usage = self._codec.usage(self.answer)
+        self._check(request, self.answer)
         self.first_token_at = self._now()
         await anext(documents, None)  # to its end: a generator left open costs a task to close
 

@@ -50,6 +50,10 @@ class Codec(ABC, Generic[Answer, Piece]):
         """Return the usage that it reports."""
 
     @abstractmethod
+    def blank(self, part: Answer | Piece) -> bool:
+        """Whether a part of an answer that has ended holds nothing, and names no reason for it."""
+
+    @abstractmethod
     def text(self, piece: Piece) -> str | None:
         """Return the visible text of a piece; None where it carries what text alone cannot continue."""
 

@@ -153,7 +153,7 @@ class Hooks:
                 if not listener.inline:
                     call = contextvars.copy_context().run
                     loop = asyncio.get_running_loop()
-                    outcome = await loop.run_in_executor(self._threads(), call, listener.method, *arguments)
+                    outcome = await loop.run_in_executor(self._threads(), call, listener.on_thread, *arguments)
                 return await outcome if inspect.isawaitable(outcome) else outcome
         except InvalidRequest as refusal:
             if listener.may_refuse:
@@ -194,6 +194,12 @@ class _Listener:
         self.method: Callable[..., object] = getattr(hook, point)
         self.inline = hook.inline or inspect.iscoroutinefunction(self.method)  # calling that only makes a coroutine
         self.may_refuse = point in {"before_routing", "before_attempt"}
+
+    def on_thread(self, *arguments: object) -> object:
+        try:
+            return self.method(*arguments)
+        except StopIteration as error:  # a future cannot carry it: the caller would wait for nothing
+            raise RuntimeError("StopIteration left the hook") from error
 
 
 def _listens(hook: Hook, point: str) -> bool:

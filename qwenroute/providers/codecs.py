@@ -17,6 +17,8 @@ from qwenroute.providers.answers import (
 )
 from qwenroute.providers.collect import Collector
 
+_BY_ITSELF = (None, "stop", "null")
+
 
 class ChatCodec(Codec[ChatCompletion, ChatCompletionChunk]):
     """Chat: `chat.completion` and `chat.completion.chunk`."""
@@ -40,6 +42,18 @@ class ChatCodec(Codec[ChatCompletion, ChatCompletionChunk]):
     def usage(self, part: ChatCompletion | ChatCompletionChunk) -> Usage | None:
         """Return the usage that it reports."""
         return usage_of(part)
+
+    def blank(self, part: ChatCompletion | ChatCompletionChunk) -> bool:
+        """Whether there is neither text, reasoning, a tool call, a refusal nor sound, nor a limit that was met."""
+        if isinstance(part, ChatCompletionChunk):
+            return not is_useful(part) and all(choice.finish_reason in _BY_ITSELF for choice in part.choices)
+        for choice in part.choices:
+            said = choice.message
+            if said.content or said.tool_calls or said.refusal or said.audio or choice.finish_reason not in _BY_ITSELF:
+                return False
+            if (extra := said.model_extra) and extra.get("reasoning_content"):
+                return False
+        return True
 
     def text(self, piece: ChatCompletionChunk) -> str | None:
         """Return the visible text; None beside tool calls, sound, a refusal or a second answer."""
@@ -85,6 +99,10 @@ class CompletionCodec(Codec[Completion, Completion]):
     def usage(self, part: Completion) -> Usage | None:
         """Return the usage that it reports."""
         return usage_of(part)
+
+    def blank(self, part: Completion) -> bool:
+        """Say no: between a prefix and a suffix nothing may be missing."""
+        return False
 
     def text(self, piece: Completion) -> str | None:
         """Return the text."""

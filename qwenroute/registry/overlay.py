@@ -186,5 +186,5 @@ def _differences(
 
 
 def _place(document: Document, trail: Trail) -> str:
-    line, column = document.places[trail]
+    line, column = document.place(trail)
     return f"{document.name}:{line}:{column}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from qwenroute.domain.capability import Deployment
+from qwenroute.domain.capability import Deployment, Lifecycle, Role
 from qwenroute.domain.endpoint import Endpoint
 from qwenroute.errors import ConfigurationError
 from qwenroute.policy import Policy, Pool
@@ -91,8 +91,25 @@ class Fleet:
 
     def chain(self, *names: str) -> Target:
         """Return where a chain of the policy's pools leads."""
-        pools = [self.policy.pools[name] for name in names]
-        return Target(tuple(Stage(p.name, p.role, self.pool(p)) for p in pools))
+        return Target(tuple(stage for name in names for stage in self._stages(self.policy.pools[name])))
+
+    def _stages(self, pool: Pool) -> Iterator[Stage]:
+        """Yield a pool in the order in which its deployments are to be considered.
+
+        Those made for the role come before those that stand in for them; what nobody has confirmed
+        to be alive comes last.
+        """
+        tiers: dict[int, list[Deployment]] = {}
+        for deployment in self.pool(pool):
+            tiers.setdefault(_tier(deployment, pool.role), []).append(deployment)
+        for tier in sorted(tiers) or (0,):
+            yield Stage(pool.name, pool.role, tuple(tiers.get(tier, ())))
+
+
+def _tier(deployment: Deployment, role: Role | None) -> int:
+    if deployment.lifecycle is Lifecycle.UNKNOWN:
+        return 2
+    return 0 if role is None or deployment.roles[:1] == (role,) else 1
 
 
 def _rates(policy: Policy, deployments: Iterable[Deployment]) -> dict[str, float]:

@@ -51,13 +51,17 @@ class Needs:
     usd_per: Mapping[str, float]
     """What one unit of each currency costs."""
     shapes: Shapes = field(init=False)
+    plain: Load | None = field(init=False)
+    """The tokens of the prompt where there is nothing but text."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shapes", shapes(self.signals))
+        plain = None if self.signals.media else Load(text=self.signals.text_tokens_upper)
+        object.__setattr__(self, "plain", plain)
 
     def load(self, limits: MediaLimits) -> Load:
         """Return the tokens of the prompt where attachments are counted by these rules."""
-        return load(self.signals, limits)
+        return self.plain or load(self.signals, limits)
 
     def room(self, deployment: Deployment, *, thinks: bool) -> int:
         """Return the tokens to keep free for the answer."""
@@ -101,8 +105,6 @@ def shapes(signals: Signals) -> Shapes:
 
 def load(signals: Signals, limits: MediaLimits) -> Load:
     """Return the tokens of a prompt where attachments are counted by these rules, at their upper bound."""
-    if not signals.media:
-        return Load(text=signals.text_tokens_upper)
     pictures = audio = 0
     for item in signals.media:
         tokens = _tokens(item, limits, high_resolution=signals.high_resolution)

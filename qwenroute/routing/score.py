@@ -34,47 +34,66 @@ STEPS_PER_DOUBLING = 4
 them: that is far finer than an answer's length can be foreseen, and lets equal choices be kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What a call is expected to use."""
-
-    usage: Usage
-    thought: bool
-
-
 def size_class(tokens: int) -> int:
     """Return the class of a size; sizes of one class are expected to cost the same."""
     return round(STEPS_PER_DOUBLING * math.log2(tokens)) if tokens > 1 else 0
 
 
-def expect(signals: Signals, deployment: Deployment, *, thinks: bool) -> Expectation:
-    """Return what a call is expected to use, from the request's size class, task and difficulty."""
-    weight = load(signals, deployment.media)
-    pictures, audio = _typical(weight.pictures), _typical(weight.audio)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What to expect of a request before anybody in particular answers it."""
+
+    signals: Signals
+    cell: str
+    """The key of its quality prior."""
+    text_tokens: int
+    answer_tokens: int
+    thinking_tokens: int
+    """Of whoever thinks."""
+
+
+def forecast(signals: Signals) -> Forecast:
+    """Return what to expect, from the request's size class, task and difficulty."""
     answer = answer_tokens(signals.task, signals.difficulty)
-    bounds = [_typical(signals.max_output_tokens)] if signals.max_output_tokens is not None else []
-    if deployment.max_output_tokens is not None:
-        bounds.append(deployment.max_output_tokens)
-    answer = min(answer, *bounds) if bounds else answer
-    speech = answer * SPEECH_TOKENS_PER_TOKEN if Modality.AUDIO in signals.output else 0
+    if signals.max_output_tokens is not None:
+        answer = min(answer, _typical(signals.max_output_tokens))
+    return Forecast(
+        signals=signals,
+        cell=f"{signals.task}/{signals.difficulty}",
+        text_tokens=_typical(signals.text_tokens_upper),
+        answer_tokens=answer,
+        thinking_tokens=thinking_tokens(signals.difficulty),
+    )
+
+
+def expect(foreseen: Forecast, deployment: Deployment, *, thinks: bool) -> Usage:
+    """Return what a call to a deployment is expected to use."""
+    signals = foreseen.signals
+    pictures = audio = 0
+    if signals.media:
+        weight = load(signals, deployment.media)
+        pictures, audio = _typical(weight.pictures), _typical(weight.audio)
+    answer = foreseen.answer_tokens
+    if deployment.max_output_tokens is not None and deployment.max_output_tokens < answer:
+        answer = deployment.max_output_tokens
     thought = 0
     if thinks:
-        thought = thinking_tokens(signals.difficulty)
-        if deployment.max_thinking_tokens is not None:
-            thought = min(thought, deployment.max_thinking_tokens)
-    usage = Usage(
-        prompt_tokens=_typical(weight.text) + pictures + audio,
+        thought = foreseen.thinking_tokens
+        if deployment.max_thinking_tokens is not None and deployment.max_thinking_tokens < thought:
+            thought = deployment.max_thinking_tokens
+    speech = answer * SPEECH_TOKENS_PER_TOKEN if Modality.AUDIO in signals.output else 0
+    return Usage(
+        prompt_tokens=foreseen.text_tokens + pictures + audio,
         completion_tokens=answer + thought + speech,
         image_tokens=pictures,
         audio_input_tokens=audio,
         reasoning_tokens=thought,
         audio_output_tokens=speech,
     )
-    return Expectation(usage=usage, thought=thinks)
 
 
 def rate(
-    signals: Signals,
+    foreseen: Forecast,
     deployment: Deployment,
     objective: Objective,
     usd_per: Mapping[str, float],
@@ -88,23 +107,21 @@ def rate(
     What it has been like lately, where that is known, goes before the registry's speed, and its
     share of failures is quality that will not be had.
     """
-    expected = expect(signals, deployment, thinks=thinks)
-    prior = deployment.quality.get(f"{signals.task}/{signals.difficulty}")
+    usage = expect(foreseen, deployment, thinks=thinks)
+    prior = deployment.quality.get(foreseen.cell)
     quality = UNKNOWN_QUALITY if prior is None else prior.value
     if pace is not None:
         quality *= 1.0 - pace.error_rate
     cost: float | None = None
     if deployment.price is not None:
-        cost = (
-            deployment.price.cost(expected.usage, thought=expected.thought).amount * usd_per[deployment.price.currency]
-        )
+        cost = deployment.price.cost(usage, thought=thinks).amount * usd_per[deployment.price.currency]
         counted = cost
     elif deployment.provider == "openai_compatible":
         counted = COST_FLOOR_USD
     else:
-        counted = UNKNOWN_RATES.cost(expected.usage).amount
+        counted = UNKNOWN_RATES.cost(usage).amount
     speed = deployment.speed if pace is None else pace
-    latency = speed.ttft_s + expected.usage.completion_tokens / max(speed.tokens_per_s, SLOWEST_TOKENS_PER_S)
+    latency = speed.ttft_s + usage.completion_tokens / max(speed.tokens_per_s, SLOWEST_TOKENS_PER_S)
     score = (
         objective.quality * quality
         - objective.cost * math.log10(max(counted, COST_FLOOR_USD) / COST_FLOOR_USD)

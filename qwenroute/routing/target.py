@@ -19,7 +19,7 @@ from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
 from qwenroute.routing import gates
 from qwenroute.routing.needs import Load, Needs, Parameters, load, room, shapes, thinks
-from qwenroute.routing.score import rate, size_class
+from qwenroute.routing.score import forecast, rate, size_class
 
 MAX_KEPT = 4_096
 
@@ -164,6 +164,7 @@ class Target:
             if len(self._screened) >= MAX_KEPT:
                 self._screened.clear()
             self._screened[shape] = screened
+        foreseen = forecast(needs.signals)
         candidates: list[Candidate] = []
         steps: list[Step] = []
         taken: set[str] = set()
@@ -183,7 +184,7 @@ class Target:
                     continue
                 taken.add(deployment.id)
                 candidate = rate(
-                    needs.signals,
+                    foreseen,
                     deployment,
                     objective,
                     needs.usd_per,

@@ -218,6 +218,15 @@ async def test_timeout_of_its_own_is_no_lateness() -> None:
 
 
 @styles
+async def test_exhausted_iterator_is_a_failure_like_any_other(style: str) -> None:
+    """StopIteration, which neither coroutines nor futures can carry, is told at once."""
+    hooks = strict(hook_at("before_routing", lambda _: next(iter(())), style=style, timeout_s=30.0))
+    with pytest.raises(HookFailed, match="failed with (RuntimeError|StopIteration)"):
+        await at(hooks, "before_routing")
+    hooks.close()
+
+
+@styles
 @pytest.mark.parametrize("on_failure", ["raise", "ignore"])
 @pytest.mark.parametrize("point", ["before_routing", "before_attempt"])
 async def test_refusal_reaches_the_caller(point: str, on_failure: str, style: str) -> None:

@@ -154,7 +154,7 @@ def test_in_2025_every_role_is_served_by_the_2_5_generation() -> None:
     assert roles[Role.MAX] == ["qwen-max"]
     assert set(roles[Role.REASONING]) == {"qwq-32b", "qwq-32b-preview", "qwq-plus"}
     assert set(roles[Role.VISION_REASONING]) == {"qvq-72b-preview", "qvq-max", "qvq-plus"}
-    assert {"qwen-plus", "qwen-turbo", "qwen2.5-72b-instruct"} <= set(roles[Role.GENERAL])
+    assert {"qwen-plus-2025-01-25", "qwen-turbo", "qwen2.5-72b-instruct"} <= set(roles[Role.GENERAL])
 
 
 @pytest.mark.parametrize("region", REGIONS)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qwenroute import cli
+from qwenroute.cli.app import app as whole
 from qwenroute.cli.models import app
 
 RUN = CliRunner()
@@ -109,3 +110,25 @@ def test_a_wrong_filter_is_refused(arguments: list[str], message: str) -> None:
     result = RUN.invoke(app, arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "show"], ["route"], ["ask"], ["simulate"], ["demo"], []])
+def test_help_tells_the_exit_codes(arguments: list[str]) -> None:
+    """The README says so of every command."""
+    result = RUN.invoke(whole, [*arguments, "--help"], terminal_width=80)
+    assert "130 interrupted" in result.stdout
+
+
+def test_one_model_is_one_model() -> None:
+    """The caption counts as one says it."""
+    result = RUN.invoke(app, ["--role", "max", "--alive", "--on", "2025-06-01"])
+    assert result.stdout.split()[-2:] == ["1", "model"]
+
+
+def test_a_file_of_requests_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Once, and in words; not with what Python prints of the error."""
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\r\n")
+    for name, says in [("image.png", "it is not UTF-8 text"), ("none.jsonl", "No such file or directory")]:
+        path = tmp_path / name
+        result = RUN.invoke(whole, ["route", str(path)])
+        assert str(result.exception) == f"cannot read `{path}`: {says}"

@@ -13,7 +13,7 @@ from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.signals import Difficulty
 from qwenroute.errors import ConfigurationError, InvalidRequest, NoDeployment, UnknownModel
 from qwenroute.policy import Limits, Pool
-from qwenroute.routing import Fleet, decide, explain
+from qwenroute.routing import Fleet, decide, explain, target
 from tests.routing.fleets import SIGHT, TODAY, deployment, fleet, policy, quality, request, rule, signals
 
 
@@ -153,6 +153,17 @@ def test_a_role_is_a_model_name() -> None:
     assert steps(decide(request("coder"), signals(), policy(), fleet(coder, SMALL))) == ["qwen-coder"]
 
 
+def test_models_made_for_a_role_stand_before_those_that_stand_in_for_it() -> None:
+    """A cheaper or better general model follows the specialist; an unconfirmed one comes last."""
+    both = (Role.GENERAL, Role.CODER)
+    stand_in = deployment("qwen-a", roles=both, quality=quality(0.9))
+    unsure = deployment("qwen-b", roles=(Role.CODER,), quality=quality(0.9), lifecycle=Lifecycle.UNKNOWN)
+    made_for_it = deployment("qwen-c", roles=(Role.CODER,), quality=quality(0.4))
+    here = fleet(unsure, stand_in, made_for_it)
+    assert steps(decide(request("coder"), signals(), policy(), here)) == ["qwen-c", "qwen-a", "qwen-b"]
+    assert steps(decide(request("general"), signals(), policy(), here)) == ["qwen-a"]
+
+
 def test_a_deployment_named_outright_is_gated_all_the_same() -> None:
     """Naming a deployment chooses it, and lifts no gate."""
     here = fleet(SMALL, LARGE)
@@ -290,6 +301,15 @@ def test_what_is_kept_gives_the_same_choice_as_a_fresh_look() -> None:
         asked = signals(text_tokens=tokens)
         fresh = decide(request(), asked, policy(), fleet(*here.deployments))
         assert decide(request(), asked, policy(), here) == fresh
+
+
+def test_what_is_kept_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgetting all of it in between changes no choice."""
+    monkeypatch.setattr(target, "MAX_KEPT", 2)
+    here = fleet(SMALL, LARGE)
+    for tokens in (10, 100, 1_000, 10_000, 10):
+        asked = signals(text_tokens=tokens, tools=tokens > 100)
+        assert decide(request(), asked, policy(), here) == decide(request(), asked, policy(), fleet(SMALL, LARGE))
 
 
 def test_explain_tells_the_whole_story() -> None:

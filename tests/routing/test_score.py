@@ -9,7 +9,7 @@ from qwenroute.domain.price import Price, Tier
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.routing import decide
 from qwenroute.routing.expectation import ANSWER_TOKENS, THINKING_TOKENS
-from qwenroute.routing.score import expect, rate, size_class
+from qwenroute.routing.score import expect, forecast, rate, size_class
 from tests.routing.fleets import BALANCED, CHEAP, QUALITY, deployment, fleet, policy, request, signals
 
 USD = {"USD": 1.0, "CNY": 0.1434}
@@ -25,7 +25,7 @@ def test_every_task_and_difficulty_has_an_expectation() -> None:
 def test_a_score_is_made_of_three_terms() -> None:
     """Quality less a share of it for every factor of ten in cost and in seconds."""
     asked = signals(text_tokens=1_024)
-    found = rate(asked, deployment(price=CNY), BALANCED, USD, pool="general", thinks=False)
+    found = rate(forecast(asked), deployment(price=CNY), BALANCED, USD, pool="general", thinks=False)
     cost = (1_024 * 100 + 150 * 1_000) / 1e6 * 0.1434
     assert found.expected_cost_usd == pytest.approx(cost)
     assert found.expected_latency_s == pytest.approx(0.5 + 150 / 50)
@@ -36,8 +36,8 @@ def test_a_chain_of_thought_is_paid_and_waited_for() -> None:
     """Thinking adds its tokens to cost and latency, at the rate of thinking."""
     hybrid = deployment(price=CNY, thinking=Thinking.HYBRID)
     asked = signals(text_tokens=1_024, difficulty=Difficulty.HARD)
-    quiet = rate(asked, hybrid, BALANCED, USD, pool="general", thinks=False)
-    loud = rate(asked, hybrid, BALANCED, USD, pool="general", thinks=True)
+    quiet = rate(forecast(asked), hybrid, BALANCED, USD, pool="general", thinks=False)
+    loud = rate(forecast(asked), hybrid, BALANCED, USD, pool="general", thinks=True)
     assert loud.expected_cost_usd == pytest.approx((1_024 * 100 + 6_700 * 2_000) / 1e6 * 0.1434)
     assert loud.expected_latency_s == pytest.approx(quiet.expected_latency_s + 6_000 / 50)
 
@@ -45,15 +45,15 @@ def test_a_chain_of_thought_is_paid_and_waited_for() -> None:
 def test_an_answer_is_expected_within_its_bounds() -> None:
     """Neither the caller's bound nor the model's is expected to be passed."""
     short = signals(max_output_tokens=64, difficulty=Difficulty.HARD)
-    assert expect(short, deployment(), thinks=False).usage.completion_tokens == 64
+    assert expect(forecast(short), deployment(), thinks=False).completion_tokens == 64
     narrow = deployment(max_output_tokens=100)
-    assert expect(signals(difficulty=Difficulty.HARD), narrow, thinks=False).usage.completion_tokens == 100
+    assert expect(forecast(signals(difficulty=Difficulty.HARD)), narrow, thinks=False).completion_tokens == 100
 
 
 def test_speech_is_paid_as_sound() -> None:
     """Where sound is asked for, the answer is expected in tokens of sound."""
     asked = signals(output=frozenset({Modality.TEXT, Modality.AUDIO}))
-    assert expect(asked, deployment(), thinks=False).usage.audio_output_tokens == 1_500
+    assert expect(forecast(asked), deployment(), thinks=False).audio_output_tokens == 1_500
 
 
 def test_size_classes_are_a_quarter_of_a_doubling_wide() -> None:

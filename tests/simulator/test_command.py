@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from qwenroute import Router
 from qwenroute.cli.simulate import simulate
 from qwenroute.testing import named_faults, simulator
 
@@ -31,10 +32,14 @@ def test_it_serves_until_interrupted_and_says_how_to_use_it() -> None:
     process = subprocess.Popen([sys.executable, "-c", COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(6)]
+        lines = [process.stdout.readline().strip() for _ in range(10)]
         environ = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
         assert environ["DASHSCOPE_REGION"] == "cn-beijing"
         assert environ["QWENROUTE_SELF_HOSTED_URL"].endswith("/v1")
+        assert lines[-1] == f"# export OPENAI_API_KEY={environ['DASHSCOPE_API_KEY']}"
+        with Router(environ=environ) as router:  # all of it together makes a router
+            answer = router.chat.completions.create(messages=[{"role": "user", "content": "What is 17 times 23?"}])
+            assert answer.route.deployment == "qwen2.5-math-7b-instruct@self_hosted"
         base_url, key = environ["DASHSCOPE_BASE_URL"], environ["DASHSCOPE_API_KEY"]
         with openai.OpenAI(base_url=base_url, api_key=key, max_retries=0) as client:
             hello: Any = [{"role": "user", "content": "hello"}]
@@ -51,7 +56,7 @@ def test_it_serves_until_interrupted_and_says_how_to_use_it() -> None:
         process.wait()
         process.stdout.close()
     assert process.returncode == 0
-    assert rest.strip() == "stopped"
+    assert rest.strip() == "# stopped"  # a shell that reads all of it is not disturbed
 
 
 def test_the_faults_can_be_listed() -> None:
@@ -85,4 +90,4 @@ def test_a_port_in_use_is_explained() -> None:
         port = running.url.rpartition(":")[2]
         result = run("--port", port)
     assert result.exit_code == 2
-    assert "choose another --port" in result.output
+    assert "choose another --port or --host" in result.output
