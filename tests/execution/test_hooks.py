@@ -221,7 +221,7 @@ async def test_timeout_of_its_own_is_no_lateness() -> None:
 async def test_exhausted_iterator_is_a_failure_like_any_other(style: str) -> None:
     """StopIteration, which neither coroutines nor futures can carry, is told at once."""
     hooks = strict(hook_at("before_routing", lambda _: next(iter(())), style=style, timeout_s=30.0))
-    with pytest.raises(HookFailed, match="failed with (RuntimeError|StopIteration)"):
+    with pytest.raises(HookFailed, match=r"failed with (RuntimeError|StopIteration)"):
         await at(hooks, "before_routing")
     hooks.close()
 
