@@ -100,7 +100,7 @@ class CompletionCodec(Codec[Completion, Completion]):
         """Return the usage that it reports."""
         return usage_of(part)
 
-    def blank(self, part: Completion) -> bool:
+    def blank(self, part: Completion) -> bool:  # noqa: ARG002 - the codec of chat reads it
         """Say no: between a prefix and a suffix nothing may be missing."""
         return False
 

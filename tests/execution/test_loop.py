@@ -57,6 +57,9 @@ class TextCodec(Codec[Text, Text]):
         tokens = part.partition(":")[2]
         return Usage(prompt_tokens=1_000_000, completion_tokens=int(tokens)) if tokens else None
 
+    def blank(self, part: Text) -> bool:
+        return not part.split(":")[0]
+
     def text(self, piece: Text) -> str:
         return piece.split(":")[0]
 
