@@ -62,6 +62,13 @@ def test_within_says_who_is_equal(within: float, others: set[str]) -> None:
     assert set(firsts(200, lambda _: decide(request(), signals(), of, here, chance=chance))) == others
 
 
+def test_what_scores_the_same_is_always_equal() -> None:
+    """With `within: 0` there still are twins, and one at the very edge counts."""
+    of = policy(choice=Choice(by=ChoiceBy.WEIGHT, within=0.0))
+    here, chance = fleet(*TWINS, WORSE, of=of), Random(8).random
+    assert set(firsts(200, lambda _: decide(request(), signals(), of, here, chance=chance))) == {*ENDPOINTS}
+
+
 def test_equals_are_of_one_pool() -> None:
     """A fallback pool stays a fallback, however good it is."""
     of = policy({"auto": (rule("any", "general", "max"),)}, choice=Choice(by=ChoiceBy.WEIGHT, within=1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from qwenroute.analysis.hints import read_hints
@@ -71,12 +73,15 @@ def test_what_is_obstructed_is_left_out(models: tuple[str, ...], planned: list[s
     [
         (None, "circuit: 5 failures in a row"),
         (NOW + 3.21, "circuit: 5 failures in a row, for another 3.2 s"),
+        (NOW - 1, "circuit: 5 failures in a row"),
         (NOW + 90, "circuit: 5 failures in a row, for another 90.0 s"),
     ],
 )
 def test_an_obstacle_is_a_rejection_with_its_reason(until: float | None, said: str) -> None:
     """The gate that stands in the way says why, and for how long where that is known."""
-    decision = decide(request(), signals(), RULES, HERE, conditions=blocked("good", until=until), now=NOW)
+    weather = Weather(blocked={"qwen-good@dashscope": obstacle(until=until)})
+    weather.obstacles = lambda _: weather.blocked  # type: ignore[method-assign]  # told although it is over
+    decision = decide(request(), signals(), RULES, HERE, conditions=weather, now=NOW)
     assert decision.rejected == {"qwen-good@dashscope": said}
 
 
@@ -183,21 +188,43 @@ def test_live_figures_bear_on_the_score(lately: dict[str, object], first: str) -
 
 def test_figures_are_looked_at_again_when_they_change() -> None:
     """What is kept for one set of figures serves no other, and comes back with them."""
-    here = fleet(GOOD, FAIR)
+    rules = policy()
+    here = fleet(GOOD, FAIR, of=rules)
     weather = Weather()
     sick = {"qwen-good@dashscope": pace(error_rate=0.9)}
     found = []
     for paces in ({}, sick, {}, sick, {"qwen-else@dashscope": pace(error_rate=0.5)}):
         weather.turn(paces)
-        found.append(steps(decide(request(), signals(), policy(), here, conditions=weather))[0])
+        found.append(steps(decide(request(), signals(), rules, here, conditions=weather))[0])
     assert found == ["good", "fair", "good", "fair", "good"]
+
+
+def test_figures_are_read_once_for_each_revision() -> None:
+    """Looking at every deployment's figures is paid when they change, and not by each request."""
+
+    class Counting(Weather):
+        reads = 0
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "paces":
+                Counting.reads += 1
+            return super().__getattribute__(name)
+
+    weather = Counting()
+    for _ in range(5):
+        decide(request(), signals(), RULES, HERE, conditions=weather)
+    assert Counting.reads == 1
+    weather.turn({})
+    decide(request(), signals(), RULES, HERE, conditions=weather)
+    assert Counting.reads == 2
 
 
 def test_equal_revisions_of_different_conditions_are_different() -> None:
     """Two routers may share a fleet: each has its own figures."""
-    here = fleet(GOOD, FAIR)
+    rules = policy()
+    here = fleet(GOOD, FAIR, of=rules)
     well, sick = Weather(), Weather(paces={"qwen-good@dashscope": pace(error_rate=0.9)})
-    found = [steps(decide(request(), signals(), policy(), here, conditions=w))[0] for w in (well, sick, well)]
+    found = [steps(decide(request(), signals(), rules, here, conditions=w))[0] for w in (well, sick, well)]
     assert found == ["good", "fair", "good"]
 
 
@@ -279,10 +306,11 @@ def test_an_obstacle_costs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> No
         decide(request(), signals(), RULES, here, conditions=blocked(*models), now=NOW)
 
 
-def test_an_obstacle_elsewhere_changes_nothing() -> None:
-    """Only those that the request could go to count."""
+def test_an_obstacle_elsewhere_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that the request could go to count, and only they cost anything."""
     weather = Weather(blocked={"other@dashscope": Obstacle(gate="circuit", reason="down")})
     plain = decide(request(), signals(), RULES, HERE)
+    monkeypatch.setattr(import_module("qwenroute.routing.decide"), "around", None)
     assert decide(request(), signals(), RULES, HERE, conditions=weather, now=NOW) == plain
 
 
