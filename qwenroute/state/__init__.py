@@ -1,6 +1,8 @@
-"""What decides whether a deployment may be called now, and what it has been like lately."""
+"""What is remembered between calls: how deployments are doing, and answers worth giving again."""
 
 from qwenroute.state.account import limit_keys
+from qwenroute.state.answer_cache import AnswerKeys, open_answer_cache, worth_keeping
+from qwenroute.state.answer_chunks import as_chunks
 from qwenroute.state.board import HealthBoard
 
-__all__ = ["HealthBoard", "limit_keys"]
+__all__ = ["AnswerKeys", "HealthBoard", "as_chunks", "limit_keys", "open_answer_cache", "worth_keeping"]

@@ -34,8 +34,6 @@ MEASURABLE_TOKENS = 16
 """Fewer do not tell how fast they came."""
 SAID_CHARS = 200
 
-_TOO_MUCH = frozenset({FailureKind.RATE_LIMITED, FailureKind.TOKENS_LIMITED})
-
 
 class _Limit:
     """What deployments share that are counted together: one account, model and region."""
@@ -465,8 +463,6 @@ class HealthBoard:
             case Effect.COOLS:
                 if ticket.probe:
                     state.breaker = state.breaker.at(now).released()
-                if failure.kind in _TOO_MUCH and limit.ledger is not None and ticket.began >= limit.cooldown.until:
-                    limit.ledger.surprised(failure.kind, now)
                 if failure.kind is FailureKind.BURST_LIMITED:
                     limit.ramp = Ramp.halved(limit.ramp, limit.calls_per_s, began=ticket.began, now=now)
             case Effect.TRIPS:

@@ -156,4 +156,4 @@ def _opened(breaker: Breaker, saw: Saw, why: str, now: float, rules: BreakerRule
         return breaker
     openings = breaker.openings + 1
     seconds = min(rules.open_cap_s, rules.open_s * 2.0 ** min(openings - 1, 32))
-    return Breaker(circuit=circuit, openings=openings, until=now + seconds, probing=breaker.probing, why=why)
+    return Breaker(circuit=circuit, openings=openings, until=now + seconds, why=why)

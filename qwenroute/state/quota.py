@@ -5,6 +5,9 @@ The platform holds a sixtieth of the minute's limits against each second as well
 is larger than a whole window passes when the window is empty, and then takes up as many windows
 as it would have needed (its debt). Nothing leaks: what is reserved is corrected when the call is
 settled, and gone when its window has passed at the latest.
+
+Only what goes through here is counted. Where others spend from the same account, the platform
+refuses what looked free, and the cooldown waits for it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import math
 from collections import deque
 
 from qwenroute.domain.capability import RateLimits
-from qwenroute.domain.failure import FailureKind
 
 GRAINS = 20
 """What is spent within a twentieth of a window is kept together, and goes with its latest part."""
@@ -68,17 +70,15 @@ class Meter:
         self.used += amount
         expires = now + self.seconds
         last = self._entries[-1] if self._entries else None
-        if last is not None:
-            expires = max(expires, last.expires)  # the order is that of leaving
-            if now < last.full_at and amount <= self.limit:
-                last.amount += amount
-                last.at = now
-                last.expires = expires
-                return last
+        if last is not None and now < last.full_at and amount <= self.limit:
+            last.amount += amount
+            last.at = now
+            last.expires = expires
+            return last
         full_at = now + self._grain_s
         if amount > self.limit:
             # It holds on to the window for as long as it would have needed.
-            expires = max(expires, now + self.seconds * amount / self.limit)
+            expires = now + self.seconds * amount / self.limit
             full_at = now
         entry = Spent(amount, now, expires, full_at)
         self._entries.append(entry)
@@ -92,12 +92,6 @@ class Meter:
         entry.amount -= amount
         self.used -= amount
         entry.expires = min(entry.expires, entry.at + self.seconds * max(1.0, entry.amount / self.limit))
-
-    def fill(self, now: float) -> None:
-        """Count the window as used up: someone else has spent the rest."""
-        self.has_room(0, now)
-        if self.used < self.limit:
-            self.spend(self.limit - self.used, now)
 
 
 class Reservation:
@@ -152,15 +146,6 @@ class Ledger:
         elif more < 0:
             for meter, entry in zip(self._tokens, reservation.entries, strict=True):
                 meter.give_back(entry, -more, now)
-
-    def surprised(self, kind: FailureKind, now: float) -> None:
-        """Believe the platform where it says that a second is used up which looked free here.
-
-        Others spend from the same account; their minute cannot be known, and the cooldown waits for it.
-        """
-        meters = self._tokens if kind is FailureKind.TOKENS_LIMITED else self._requests
-        for meter in meters[:1]:
-            meter.fill(now)
 
 
 def _meters(per_minute: int | None) -> tuple[Meter, ...]:

@@ -271,6 +271,22 @@ def test_bulkhead_and_shedding() -> None:
     assert admitted(it)
 
 
+def test_shedding_shows_at_once() -> None:
+    """Also where everything was well a moment ago."""
+    it = board(max_in_flight_total=1)
+    assert it.obstacles(NOW) is NOTHING
+    admitted(it)
+    assert it.obstacles(NOW).keys() == {A.id, B.id}
+
+
+def test_an_answer_longer_than_reserved_uses_up_the_limit() -> None:
+    """What is known only at the end closes the deployment until it is made good."""
+    limited = deployment("qwen-a", rate_limits=RateLimits(tpm=6_000))
+    it = board(limited)
+    it.settle(admitted(it, limited, tokens=10), None, USAGE, NOW + 3, cancelled=False)
+    assert it.obstacles(NOW + 3)[limited.id].until == pytest.approx(NOW + 4.4)
+
+
 def test_settling_twice_counts_once() -> None:
     """The second settling of a ticket changes nothing."""
     it = board()
@@ -364,8 +380,20 @@ def test_the_worst_of_its_peers_is_ejected_for_a_while() -> None:
     obstacle = it.obstacles(NOW + n)[A.id]
     assert obstacle.gate == "ejected"
     assert "of its attempts fail, 0% of its peers'" in obstacle.reason
-    assert obstacle.until == NOW + n + 30
-    assert it.obstacles(NOW + n + 30) == {}
+    back = NOW + n + 30
+    assert obstacle.until == back
+    fail(it, FailureKind.SERVER_ERROR, A, back)
+    answer(it, B, back)
+    assert it.obstacles(back) == {}  # judged by what it does now
+
+
+def test_nobody_is_compared_with_what_was_long_ago() -> None:
+    """Peers that nobody has called within the window are no measure."""
+    it = board(breaker=BreakerRules(failures=100, error_rate=1.0))
+    fill(it, B, count=40)
+    for n in range(100, 140):
+        (fail(it, FailureKind.SERVER_ERROR, A, NOW + n) if n % 2 else answer(it, A, NOW + n))
+    assert it.obstacles(NOW + 140) == {}
 
 
 @pytest.mark.parametrize("roles", [(Role.GENERAL,), (Role.GENERAL, Role.MATH)])

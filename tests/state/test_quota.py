@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from qwenroute.domain.capability import RateLimits
-from qwenroute.domain.failure import FailureKind
 from qwenroute.state.quota import GRAINS, Ledger, Meter, Reservation
 
 
@@ -87,16 +85,6 @@ def test_settling_late_changes_nothing_of_windows_that_passed() -> None:
     assert book.reserve(100, 70.0)
     book.settle(reservation, 0, 70.0)
     assert book.free_at(1, 70.0) == 71.0
-
-
-@pytest.mark.parametrize(("kind", "free_at"), [(FailureKind.RATE_LIMITED, 1.0), (FailureKind.TOKENS_LIMITED, 1.0)])
-def test_a_surprise_closes_the_second(kind: FailureKind, free_at: float) -> None:
-    """Where the platform says that a limit is reached, the second counts as spent, and frees by itself."""
-    book = ledger(rpm=600, tpm=60_000)
-    assert book.free_at(1, 0.0) == 0.0
-    book.surprised(kind, 0.0)
-    assert book.free_at(1, 0.5) == free_at
-    assert book.free_at(1, 1.0) == 1.0
 
 
 def test_no_limits_no_waiting() -> None:
