@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
 
 from qwenroute.analysis import analyse, count_exactly, read_request
+from qwenroute.caching import GivenAgain, Keeping, KeptAnswers
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.health import DeploymentHealth
 from qwenroute.domain.protocols import Transport
@@ -33,7 +34,7 @@ from qwenroute.providers.openai_errors import as_openai
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
 from qwenroute.state import HealthBoard, limit_keys
-from qwenroute.streams import AsyncStream, Closing, Stream
+from qwenroute.streams import AsyncStream, Closing, Source, Stream
 from qwenroute.telemetry import log
 
 if TYPE_CHECKING:
@@ -97,9 +98,13 @@ class AsyncRouter:
         self._http_client = http_client
         self._hooks = Hooks(hooks, log.hook_ignored)
         self._fleet_on = self._on or date.today()
-        self._fleet = Fleet.build(self.policy, self.registry, self._environ, self._fleet_on)
+        try:
+            self._fleet = Fleet.build(self.policy, self.registry, self._environ, self._fleet_on)
+        except QwenRouteError as error:
+            raise as_openai(error) from error.__cause__
         endpoints = self._fleet.endpoints.values()
         self._board = HealthBoard(self._fleet.deployments, limit_keys(endpoints), self.policy.resilience)
+        self._kept = None if self.policy.cache is None else KeptAnswers(self.policy, endpoints)
         self._transport: Transport | None = None
         self._means: Means | None = None
         self._calls: set[asyncio.Task[object]] = set()
@@ -167,20 +172,43 @@ class AsyncRouter:
             request = await hooks.before_routing(request)
         decision = self._decide(request)
         log.decided(decision)
+        kept = self._kept
+        key = None if kept is None else kept.key(request)
+        if kept is not None and key is not None and (held := kept.find(key)) is not None:
+            return await self._again(kept, held, request, decision, codec)
         self._board.request_began(time.monotonic())
         run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec)
         if request.stream:
             await run.open()
-            wanted = request.params.get("stream_options")
-            usage_asked = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
-            stream = AsyncStream(run, (lambda _: True) if usage_asked else codec.shows, hooks)
-            self._streams.add(stream)
-            return stream
+            source = run if kept is None or key is None else Keeping(run, key, request, kept, codec)
+            return self._stream(source, request, codec)
         answer = await run.answer()
         answer.route = run.record()
+        if kept is not None and key is not None:
+            kept.keep(key, request, answer.route, answer)
         if hooks.after_answer is not None:
             await hooks.after_answer(answer, answer.route)
         return answer
+
+    async def _again(
+        self, kept: KeptAnswers, held: bytes, request: Request, decision: Decision, codec: Codec[Result, Piece]
+    ) -> Result | AsyncStream[Piece]:
+        """Give a kept answer again."""
+        answer = codec.whole(held)
+        answer.route = kept.record(uuid.uuid4().hex, decision, codec.usage(answer))
+        if request.stream:
+            again: GivenAgain[Result, Piece] = GivenAgain(held, request, decision, codec, answer.route)
+            return self._stream(again, request, codec)
+        if self._hooks.after_answer is not None:
+            await self._hooks.after_answer(answer, answer.route)
+        return answer
+
+    def _stream(self, source: Source[Piece], request: Request, codec: Codec[Result, Piece]) -> AsyncStream[Piece]:
+        wanted = request.params.get("stream_options")
+        usage_asked = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
+        stream = AsyncStream(source, (lambda _: True) if usage_asked else codec.shows, self._hooks)
+        self._streams.add(stream)
+        return stream
 
     def _decide(self, request: Request) -> Decision:
         return decide(
@@ -217,6 +245,8 @@ class AsyncRouter:
         if transport is not None and self._http_client is None:
             await transport.aclose()
         self._hooks.close()
+        if self._kept is not None:
+            self._kept.close()
 
     async def __aenter__(self) -> Self:
         return self

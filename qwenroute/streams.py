@@ -68,14 +68,17 @@ class AsyncStream(Generic[Piece]):
     async def next(self) -> Piece | None:
         """Return the next piece, None at the end."""
         try:
-            while (piece := await self._source.next()) is not None:
-                if self._shows(piece):
-                    if self._on_chunk is None:
-                        return piece
-                    changed = await self._on_chunk(piece, self._source.arriving())
-                    return cast("Piece", changed)
+            return await self._next()
         except QwenRouteError as error:
+            await self._source.aclose()
             raise as_openai(error) from error.__cause__
+
+    async def _next(self) -> Piece | None:
+        while (piece := await self._source.next()) is not None:
+            if self._shows(piece):
+                if self._on_chunk is None:
+                    return piece
+                return cast("Piece", await self._on_chunk(piece, self._source.arriving()))
         after, self._after_answer = self._after_answer, None
         if after is not None:
             await after(None, self.route)

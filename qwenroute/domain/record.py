@@ -60,6 +60,8 @@ class Record:
     """Of the attempt that answered."""
     cost: Money | None = None
     """Of all attempts, in the policy's currency; None where no price is known."""
+    cached: bool = False
+    """Given again from the cache: nothing was called, `usage` is what it took the first time."""
     simulated: bool = False
 
     @property

@@ -346,8 +346,6 @@ class HealthBoard:
             limit = self._limits[key] = _Limit(deployment)
         state = self._states[deployment.id] = _State(deployment, limit, self.rules)
         limit.members.append(state)
-        if len(limit.members) > 1:
-            self._suspect(state)  # those that share its limit may have used it up
         return state
 
     def _suspect(self, state: _State) -> None:

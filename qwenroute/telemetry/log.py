@@ -38,6 +38,11 @@ def decided(decision: Decision) -> None:
         _log().warning(warning, route=decision.route)
 
 
+def cache_failed(message: str) -> None:
+    """Warn, once, of a cache file that cannot be used."""
+    _log().warning("answer cache not used", failure=message)
+
+
 def hook_ignored(failed: HookFailed) -> None:
     """Warn of a hook that failed and may be ignored."""
     _log().warning("hook ignored", failure=str(failed))

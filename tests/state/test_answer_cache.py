@@ -137,7 +137,7 @@ def test_credentials_are_no_part_of_it() -> None:
     assert AnswerKeys("policy-1", rotated).key(read_request(ASKED)) == key()
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", {1: "a", "1": "b"}], ids=str)
+@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", {1: "a", "1": "b"}], ids=["object", "set", "bytes", "keys"])
 def test_what_is_no_json_has_no_key(value: object) -> None:
     """Such a request goes past the cache."""
     assert KEYS.key(Request(params={"odd": value})) is None

@@ -77,6 +77,16 @@ def test_what_was_used_beyond_the_reservation_is_counted() -> None:
     assert book.free_at(1, 5.0) == 8.0
 
 
+def test_what_comes_to_light_within_a_debt_does_not_shorten_it() -> None:
+    """A call that used more than reserved adds to what is spent, and leaves the debt as long as it was."""
+    book = ledger(tpm=6_000)
+    small = book.reserve(0, 0.0)
+    assert small is not None
+    assert book.reserve(1_000, 0.0)
+    book.settle(small, 50, 0.02)
+    assert book.free_at(60, 0.02) == 10.0
+
+
 def test_settling_late_changes_nothing_of_windows_that_passed() -> None:
     """What has left its window cannot be given back."""
     book = ledger(tpm=6_000)
