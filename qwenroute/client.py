@@ -105,6 +105,7 @@ class AsyncRouter:
 
     def route(
         self,
+        /,  # a request of a file may hold any name
         *,
         messages: Messages | None = None,
         model: str = "auto",
@@ -344,6 +345,7 @@ class Router:
 
     def route(
         self,
+        /,  # a request of a file may hold any name
         *,
         messages: Messages | None = None,
         model: str = "auto",

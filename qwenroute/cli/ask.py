@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,6 +50,8 @@ def ask(
     from qwenroute.client import Router  # noqa: PLC0415
     from qwenroute.routing import explain as in_words  # noqa: PLC0415
 
+    if speak is not None and (speak.is_dir() or not os.access(speak.resolve().parent, os.W_OK)):
+        raise InvalidRequest(f"`--speak {speak}`: no file can be written there", param="speak")
     text = sys.stdin.read() if question == "-" else question
     parts: list[dict[str, object]] = [_image(source) for source in image or ()]
     if video is not None:
@@ -161,7 +164,7 @@ def _address(source: str, kind: str) -> str:
     if _is_address(source):
         return source
     data = _bytes(source, kind)
-    mime = mimetypes.guess_type(source)[0]
+    mime = _mime(source) or f"{kind}/{Path(source).suffix.lstrip('.').lower()}"
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
@@ -176,8 +179,8 @@ def _bytes(source: str, kind: str) -> bytes:
         InvalidRequest: it cannot be read, is too large, or is not of the kind that it is passed as.
     """
     path = Path(source)
-    mime = mimetypes.guess_type(source)[0] or "application/octet-stream"
-    if not mime.startswith(f"{kind}/"):
+    mime = _mime(source)
+    if mime is not None and not mime.startswith(f"{kind}/"):
         raise InvalidRequest(f"`--{kind} {source}`: the file looks like {mime}, not {kind}", param=kind)
     try:
         size = path.stat().st_size
@@ -190,3 +193,8 @@ def _bytes(source: str, kind: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidRequest(f"`--{kind} {source}`: cannot read the file: {error.strerror}", param=kind) from None
+
+
+def _mime(source: str) -> str | None:
+    """Return what a file's name says it is; many names of media say nothing where no table of them is installed."""
+    return mimetypes.guess_type(source, strict=False)[0]
