@@ -52,7 +52,13 @@ def ask(
 
     if speak is not None and (speak.is_dir() or not os.access(speak.resolve().parent, os.W_OK)):
         raise InvalidRequest(f"`--speak {speak}`: no file can be written there", param="speak")
+    if speak is not None and speak.suffix.lower() not in {"", ".wav"}:
+        raise InvalidRequest(f"`--speak {speak}`: speech is written as WAV; name it `{speak.stem}.wav`", param="speak")
+    if sound and video is None:
+        raise InvalidRequest("`--sound` is about a film; pass one with `--video`", param="sound")
     text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise InvalidRequest("the question is empty", param="question")
     parts: list[dict[str, object]] = [_image(source) for source in image or ()]
     if video is not None:
         parts.append({"type": "video_url", "video_url": {"url": _address(video, "video")}})
@@ -184,6 +190,8 @@ def _bytes(source: str, kind: str) -> bytes:
         raise InvalidRequest(f"`--{kind} {source}`: the file looks like {mime}, not {kind}", param=kind)
     try:
         size = path.stat().st_size
+        if not size:
+            raise InvalidRequest(f"`--{kind} {source}`: the file is empty", param=kind)
         if size > MAX_FILE_BYTES:
             raise InvalidRequest(
                 f"`--{kind} {source}`: {size / 2**20:.1f} MB is more than the {MAX_FILE_BYTES // 2**20} MB that can be "

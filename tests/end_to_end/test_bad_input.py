@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -135,6 +136,11 @@ routes:
         (["ask", "hello", "--image", "README.md"], "text/markdown, not image", 2),
         (["ask", "hello", "--image", "absent.png"], "cannot read", 2),
         (["ask", "hello", "--speak", "absent/answer.wav"], "no file can be written there", 2),
+        (["ask", "hello", "--speak", "answer.mp3"], "speech is written as WAV; name it `answer.wav`", 2),
+        (["ask", "hello", "--sound"], "pass one with `--video`", 2),
+        (["ask", ""], "the question is empty", 2),
+        (["ask", "hello", "--image", os.devnull], "the file is empty", 2),
+        (["ask", "hello", "--image", "tests"], "Is a directory", 2),
         (["ask", "hello", "--overlay", "absent.yaml"], "absent.yaml:1:1", 2),
         (["ask", "hello", "--policy", "absent.yaml"], "absent.yaml", 2),
         (["demo", "--live"], "DASHSCOPE_API_KEY", 2),
