@@ -130,6 +130,7 @@ class AsyncRouter:
 
     def route(
         self,
+        /,  # a request of a file may hold any name
         *,
         messages: Messages | None = None,
         model: str = "auto",
@@ -441,6 +442,7 @@ class Router:
 
     def route(
         self,
+        /,  # a request of a file may hold any name
         *,
         messages: Messages | None = None,
         model: str = "auto",

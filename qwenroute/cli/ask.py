@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,7 +50,15 @@ def ask(
     from qwenroute.client import Router  # noqa: PLC0415
     from qwenroute.routing import explain as in_words  # noqa: PLC0415
 
+    if speak is not None and (speak.is_dir() or not os.access(speak.resolve().parent, os.W_OK)):
+        raise InvalidRequest(f"`--speak {speak}`: no file can be written there", param="speak")
+    if speak is not None and speak.suffix.lower() not in {"", ".wav"}:
+        raise InvalidRequest(f"`--speak {speak}`: speech is written as WAV; name it `{speak.stem}.wav`", param="speak")
+    if sound and video is None:
+        raise InvalidRequest("`--sound` is about a film; pass one with `--video`", param="sound")
     text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise InvalidRequest("the question is empty", param="question")
     parts: list[dict[str, object]] = [_image(source) for source in image or ()]
     if video is not None:
         parts.append({"type": "video_url", "video_url": {"url": _address(video, "video")}})
@@ -161,7 +170,7 @@ def _address(source: str, kind: str) -> str:
     if _is_address(source):
         return source
     data = _bytes(source, kind)
-    mime = mimetypes.guess_type(source)[0]
+    mime = _mime(source) or f"{kind}/{Path(source).suffix.lstrip('.').lower()}"
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
@@ -176,11 +185,13 @@ def _bytes(source: str, kind: str) -> bytes:
         InvalidRequest: it cannot be read, is too large, or is not of the kind that it is passed as.
     """
     path = Path(source)
-    mime = mimetypes.guess_type(source)[0] or "application/octet-stream"
-    if not mime.startswith(f"{kind}/"):
+    mime = _mime(source)
+    if mime is not None and not mime.startswith(f"{kind}/"):
         raise InvalidRequest(f"`--{kind} {source}`: the file looks like {mime}, not {kind}", param=kind)
     try:
         size = path.stat().st_size
+        if not size:
+            raise InvalidRequest(f"`--{kind} {source}`: the file is empty", param=kind)
         if size > MAX_FILE_BYTES:
             raise InvalidRequest(
                 f"`--{kind} {source}`: {size / 2**20:.1f} MB is more than the {MAX_FILE_BYTES // 2**20} MB that can be "
@@ -190,3 +201,8 @@ def _bytes(source: str, kind: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InvalidRequest(f"`--{kind} {source}`: cannot read the file: {error.strerror}", param=kind) from None
+
+
+def _mime(source: str) -> str | None:
+    """Return what a file's name says it is; many names of media say nothing where no table of them is installed."""
+    return mimetypes.guess_type(source, strict=False)[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from openai.types.chat import ChatCompletionChunk
 
+from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.price import Usage
+from qwenroute.errors import AttemptFailed
 from qwenroute.execution.codec import Codec, Collecting
 from qwenroute.providers.answers import (
     ChatCompletion,
@@ -113,8 +115,8 @@ class CompletionCodec(Codec[Completion, Completion]):
         return piece
 
     def collector(self) -> Collecting[Completion, Completion]:
-        """Refuse: no model that completes text is stream-only."""
-        raise AssertionError("text completions are never collected")
+        """Refuse: text completions are streamed only to those who ask for a stream."""
+        raise AttemptFailed(Failure(kind=FailureKind.MALFORMED, message="asked for one piece, got a stream"))
 
 
 CHAT = ChatCodec()

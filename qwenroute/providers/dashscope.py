@@ -18,4 +18,4 @@ def dashscope(endpoint: Endpoint, transport: Transport) -> HttpProvider:
         raise ConfigurationError(f"endpoint `{endpoint.name}` has no base URL: name its region, or give `base_url`")
     if not endpoint.api_key:
         raise ConfigurationError(f"endpoint `{endpoint.name}` has no key: set DASHSCOPE_API_KEY")
-    return http_provider(transport, endpoint.base_url, endpoint.api_key)
+    return http_provider(transport, endpoint, endpoint.base_url)

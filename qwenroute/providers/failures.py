@@ -238,7 +238,10 @@ def clean(message: str, secret: str | None = None) -> str:
 
 def unreachable(url: str, reason: str, *, kind: FailureKind = K.CONNECTION) -> AttemptFailed:
     """Return the error for a host that cannot be talked to; it names the host, not the address."""
-    host = urlsplit(url).netloc.rpartition("@")[2] or url
+    try:
+        host = urlsplit(url).netloc.rpartition("@")[2] or url
+    except ValueError:  # an address that cannot be taken apart may hold a password
+        host = "the endpoint"
     return AttemptFailed(Failure(kind=kind, message=clean(f"{host}: {reason}")))
 
 

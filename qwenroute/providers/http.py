@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qwenroute.domain.decision import Step
+from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.protocols import HttpRequest, Reply, Transport
 from qwenroute.domain.request import Request
+from qwenroute.errors import ConfigurationError
 from qwenroute.providers.adapt import body_for
 from qwenroute.providers.reply import send
 
@@ -37,8 +39,18 @@ class HttpProvider:
         """Nothing was opened here."""
 
 
-def http_provider(transport: Transport, base_url: str, api_key: str | None) -> HttpProvider:
-    """Return a provider for a base URL, with the headers that every call carries."""
+def http_provider(transport: Transport, endpoint: Endpoint, base_url: str) -> HttpProvider:
+    """Return a provider for a base URL, with the headers that every call carries.
+
+    Raises:
+        ConfigurationError: the key cannot stand in a header.
+    """
+    api_key = endpoint.api_key
+    if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise ConfigurationError(
+            f"the key of endpoint `{endpoint.name}` holds a space, a line break or another character that no key has: "
+            "set it again"
+        )
     headers = {"Content-Type": "application/json", "User-Agent": "qwenroute"}
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"

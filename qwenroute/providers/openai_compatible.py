@@ -18,4 +18,4 @@ def openai_compatible(endpoint: Endpoint, transport: Transport) -> HttpProvider:
         raise ConfigurationError(
             f"endpoint `{endpoint.name}` has no base URL: give `base_url`, for example http://localhost:8000/v1"
         )
-    return http_provider(transport, endpoint.base_url, endpoint.api_key)
+    return http_provider(transport, endpoint, endpoint.base_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from urllib.request import getproxies, proxy_bypass
@@ -23,6 +24,9 @@ KEEPALIVE_S = 30.0
 READ_BUFFER = 256 * 1024
 LARGE = 256 * 1024
 
+_left_behind: list[aiohttp.ClientSession] = []
+"""Sessions that a fork copied: closing or freeing one here would reach into the parent's event loop."""
+
 
 class AiohttpTransport:
     """One session per running loop, opened when it is first needed."""
@@ -30,12 +34,14 @@ class AiohttpTransport:
     def __init__(self) -> None:
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
         self._targets: dict[str, tuple[URL, URL | None]] = {}
+        self._process = os.getpid()
 
     async def send(self, request: HttpRequest) -> AiohttpResponse:
         """Send, wait for the head."""
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
+            self._leave_behind()
             session = self._sessions[loop] = _open()
         body = request.body
         try:
@@ -55,6 +61,7 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """Close the sessions of every loop that still runs. Idempotent."""
+        self._leave_behind()
         here = asyncio.get_running_loop()
         for loop, session in list(self._sessions.items()):
             if loop is here:
@@ -64,6 +71,13 @@ class AiohttpTransport:
             else:
                 session.detach()  # its connections went with the loop
         self._sessions.clear()
+
+    def _leave_behind(self) -> None:
+        """After a fork, let go of the parent's sessions: their loops only seem to run here."""
+        if self._process != os.getpid():
+            _left_behind.extend(self._sessions.values())
+            self._sessions.clear()
+            self._process = os.getpid()
 
     def _target(self, url: str) -> tuple[URL, URL | None]:
         """Return the parsed address and the proxy that the environment names for it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mimetypes
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from qwenroute import (
     Router,
     UnknownModel,
 )
+from qwenroute.cli.ask import _audio, _image
 from qwenroute.testing import SimulatorHandle, simulator
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -132,6 +135,12 @@ routes:
         (["ask", "hello"], "DASHSCOPE_API_KEY", 2),
         (["ask", "hello", "--image", "README.md"], "text/markdown, not image", 2),
         (["ask", "hello", "--image", "absent.png"], "cannot read", 2),
+        (["ask", "hello", "--speak", "absent/answer.wav"], "no file can be written there", 2),
+        (["ask", "hello", "--speak", "answer.mp3"], "speech is written as WAV; name it `answer.wav`", 2),
+        (["ask", "hello", "--sound"], "pass one with `--video`", 2),
+        (["ask", ""], "the question is empty", 2),
+        (["ask", "hello", "--image", os.devnull], "the file is empty", 2),
+        (["ask", "hello", "--image", "tests"], "Is a directory", 2),
         (["ask", "hello", "--overlay", "absent.yaml"], "absent.yaml:1:1", 2),
         (["ask", "hello", "--policy", "absent.yaml"], "absent.yaml", 2),
         (["demo", "--live"], "DASHSCOPE_API_KEY", 2),
@@ -147,3 +156,31 @@ def test_the_command_line_refuses_with_one_message_and_an_exit_code(arguments: l
     assert done.returncode == code, done.stderr
     assert says in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_line_of_a_file_may_hold_any_field_name() -> None:
+    """`self` is a field that nobody knows, and the lines after it are decided."""
+    hello = '{"messages": [{"role": "user", "content": "Hello"}]%s}\n'
+    done = subprocess.run(
+        [sys.executable, "-m", "qwenroute.cli", "route"],
+        input=hello % ', "self": 1' + hello % "",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert len(done.stdout.splitlines()) == 2, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("a.webp", "image_url"), ("a.unheardof", "image_url"), ("a.flac", "input_audio")]
+)
+def test_a_name_that_no_table_knows_is_no_reason_to_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: str
+) -> None:
+    """Python's own table lacks many media types; what a file holds is looked at later."""
+    monkeypatch.setattr("mimetypes.guess_type", mimetypes.MimeTypes().guess_type)
+    (tmp_path / name).write_bytes(b"RIFF")
+    made = _image(str(tmp_path / name)) if part == "image_url" else _audio(str(tmp_path / name))
+    assert made["type"] == part
+    assert "None" not in str(made)

@@ -27,6 +27,16 @@ def test_an_incomplete_endpoint_is_refused(endpoint, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["sk-hidden77\r\n", "Bearer hidden77", "clé-hidden77", "sk-hidden77\x00"])
+@pytest.mark.parametrize("provider", ["dashscope", "openai_compatible"])
+def test_a_key_that_no_header_takes_is_refused_and_not_shown(provider, key):
+    """What a shell or an editor left in the key is told before any transport stumbles over it."""
+    endpoint = Endpoint(name="cn", provider=provider, base_url="https://x.test", api_key=key)
+    with pytest.raises(ConfigurationError, match="key of endpoint `cn`") as caught:
+        build_provider(endpoint, AiohttpTransport())
+    assert "hidden77" not in str(caught.value)
+
+
 def test_a_missing_extra_is_named(monkeypatch):
     """Without litellm, its endpoints are refused with the command that installs it."""
     find = importlib.util.find_spec

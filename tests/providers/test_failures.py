@@ -356,3 +356,9 @@ def test_an_unreachable_host_is_named_without_its_secrets():
     failure = unreachable("https://me:sk-secret99@example.org:8443/v1?key=abc", "cannot connect").failure
     assert failure.kind is K.CONNECTION
     assert failure.message == "example.org:8443: cannot connect"
+
+
+def test_an_address_that_cannot_be_taken_apart_is_not_shown():
+    """It fails as every address does, and what may be a password in it stays out."""
+    failure = unreachable("http://me:secret99@[::1/v1", "not an address that can be called").failure
+    assert failure.message == "the endpoint: not an address that can be called"

@@ -10,6 +10,7 @@ import pytest
 from qwenroute.domain.failure import FailureKind as K
 from qwenroute.domain.protocols import HttpRequest
 from qwenroute.errors import AttemptFailed
+from qwenroute.providers.codecs import COMPLETION
 from qwenroute.providers.failures import unreachable
 from qwenroute.providers.reply import send
 
@@ -213,3 +214,10 @@ async def test_a_stream_to_a_non_streaming_call_is_told():
     assert reply.streamed
     assert [d async for d in reply.documents()] == [LAST]
     await reply.aclose()
+
+
+def test_a_text_completion_streamed_unasked_is_malformed():
+    """A host that streams to a caller who wants one piece fails its attempt, and nothing else."""
+    with pytest.raises(AttemptFailed) as caught:
+        COMPLETION.collector()
+    assert caught.value.failure.kind is K.MALFORMED
