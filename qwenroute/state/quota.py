@@ -79,7 +79,7 @@ class Meter:
         if amount > self.limit:
             # It holds on to the window for as long as it would have needed.
             expires = now + self.seconds * amount / self.limit
-            pass
+            full_at = now
         entry = Spent(amount, now, expires, full_at)
         self._entries.append(entry)
         return entry
