@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qwenroute.client import AsyncRouter, Router
     from qwenroute.domain.capability import Deployment, Modality, Role
-    from qwenroute.domain.decision import Decision, Plan, Step
+    from qwenroute.domain.decision import Decision, Plan, Rejection, Step
     from qwenroute.domain.failure import Failure, FailureKind
+    from qwenroute.domain.health import Circuit, DeploymentHealth
     from qwenroute.domain.price import Money, Usage
-    from qwenroute.domain.record import Attempt, Record
+    from qwenroute.domain.record import Attempt, Record, Splice
     from qwenroute.domain.signals import Difficulty, Signals, Task
     from qwenroute.errors import (
         AllAttemptsFailed,
@@ -28,14 +29,17 @@ if TYPE_CHECKING:
         ConfigurationError,
         DeadlineExceeded,
         DocumentError,
+        HookFailed,
         InvalidRequest,
         MissingCredentials,
         ModelRetired,
         NoDeployment,
+        NothingAvailable,
         QwenRouteError,
         StreamInterrupted,
         UnknownModel,
     )
+    from qwenroute.execution.hooks import Arriving, Hook
     from qwenroute.policy import Policy, load_policy
     from qwenroute.registry import Registry
     from qwenroute.routing import explain
@@ -46,32 +50,40 @@ __version__ = "0.1.0"
 # Name to module: loaded when first used, so that `import qwenroute` costs next to nothing.
 _EXPORTS = {
     "AllAttemptsFailed": "errors",
+    "Arriving": "execution.hooks",
     "AsyncRouter": "client",
     "AsyncStream": "streams",
     "Attempt": "domain.record",
     "CallFailed": "errors",
+    "Circuit": "domain.health",
     "ConfigurationError": "errors",
     "DeadlineExceeded": "errors",
     "Decision": "domain.decision",
     "Deployment": "domain.capability",
+    "DeploymentHealth": "domain.health",
     "Difficulty": "domain.signals",
     "DocumentError": "errors",
     "Failure": "domain.failure",
     "FailureKind": "domain.failure",
+    "Hook": "execution.hooks",
+    "HookFailed": "errors",
     "InvalidRequest": "errors",
     "MissingCredentials": "errors",
     "Modality": "domain.capability",
     "ModelRetired": "errors",
     "Money": "domain.price",
     "NoDeployment": "errors",
+    "NothingAvailable": "errors",
     "Plan": "domain.decision",
     "Policy": "policy",
     "QwenRouteError": "errors",
     "Record": "domain.record",
     "Registry": "registry",
+    "Rejection": "domain.decision",
     "Role": "domain.capability",
     "Router": "client",
     "Signals": "domain.signals",
+    "Splice": "domain.record",
     "Step": "domain.decision",
     "Stream": "streams",
     "StreamInterrupted": "errors",
@@ -84,32 +96,40 @@ _EXPORTS = {
 
 __all__ = [
     "AllAttemptsFailed",
+    "Arriving",
     "AsyncRouter",
     "AsyncStream",
     "Attempt",
     "CallFailed",
+    "Circuit",
     "ConfigurationError",
     "DeadlineExceeded",
     "Decision",
     "Deployment",
+    "DeploymentHealth",
     "Difficulty",
     "DocumentError",
     "Failure",
     "FailureKind",
+    "Hook",
+    "HookFailed",
     "InvalidRequest",
     "MissingCredentials",
     "Modality",
     "ModelRetired",
     "Money",
     "NoDeployment",
+    "NothingAvailable",
     "Plan",
     "Policy",
     "QwenRouteError",
     "Record",
     "Registry",
+    "Rejection",
     "Role",
     "Router",
     "Signals",
+    "Splice",
     "Step",
     "Stream",
     "StreamInterrupted",

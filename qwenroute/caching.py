@@ -42,7 +42,9 @@ class KeptAnswers:
 
     def keep(self, key: bytes, request: Request, record: Record, answer: object) -> None:
         """Keep an answer, if it is worth it."""
-        reasons = [choice.finish_reason for choice in answer.choices] if isinstance(answer, ChatCompletion) else ["stop"]
+        reasons = (
+            [choice.finish_reason for choice in answer.choices] if isinstance(answer, ChatCompletion) else ["stop"]
+        )
         if isinstance(answer, BaseModel) and worth_keeping(request, record, reasons):
             self._cache.put(key, answer.model_dump_json(exclude_unset=True, warnings=False).encode(), time.time())
 

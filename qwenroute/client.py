@@ -137,14 +137,15 @@ class AsyncRouter:
         qwenroute: Hints | None = None,
         **params: object,
     ) -> Decision:
-        """Decide without calling. Takes what `chat.completions.create` takes.
+        """Decide without calling. Takes what `chat.completions.create` or `completions.create` takes.
 
         Raises:
             InvalidRequest, ModelRetired, NoDeployment: as the call would.
         """
         try:
-            request = read_request(_body(params, model=model, messages=messages, qwenroute=qwenroute))
-            return self._decide(request)
+            body = _body(params, model=model, messages=messages, qwenroute=qwenroute)
+            kind = Kind.COMPLETION if messages is None and "prompt" in body else Kind.CHAT
+            return self._decide(read_request(body, kind=kind))
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
 
@@ -449,7 +450,7 @@ class Router:
         qwenroute: Hints | None = None,
         **params: object,
     ) -> Decision:
-        """Decide without calling. Takes what `chat.completions.create` takes.
+        """Decide without calling. Takes what `chat.completions.create` or `completions.create` takes.
 
         Raises:
             InvalidRequest, ModelRetired, NoDeployment: as the call would.

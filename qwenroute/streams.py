@@ -118,7 +118,8 @@ class Stream(Generic[Piece]):
 
     def close(self) -> None:
         """Give up the rest. Idempotent."""
-        self._loop.run(self._stream.close())
+        if not self._loop.stopped:  # its router closed it already
+            self._loop.run(self._stream.close())
 
     def __enter__(self) -> Self:
         return self

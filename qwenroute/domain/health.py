@@ -94,7 +94,9 @@ class Gatekeeper(Protocol):
     def first_token(self, ticket: Ticket, now: float) -> None:
         """Take note of a first token."""
 
-    def settle(self, ticket: Ticket, failure: Failure | None, usage: Usage | None, now: float, *, cancelled: bool) -> None:
+    def settle(
+        self, ticket: Ticket, failure: Failure | None, usage: Usage | None, now: float, *, cancelled: bool
+    ) -> None:
         """Give back what was reserved and learn from the outcome. Idempotent."""
 
     def request_began(self, now: float) -> None:

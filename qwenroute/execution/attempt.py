@@ -29,9 +29,26 @@ class LiveAttempt(Generic[Answer, Piece]):
     """
 
     __slots__ = (
-        "_codec", "_collector", "_deadline", "_documents", "_now", "_reply", "_timeouts", "answer", "continuable", "first_token_at",
-        "held", "notes", "number", "simulated", "started_at", "step", "text", "ticket", "usage",
-    )  # fmt: skip
+        "_codec",
+        "_collector",
+        "_deadline",
+        "_documents",
+        "_now",
+        "_reply",
+        "_timeouts",
+        "answer",
+        "continuable",
+        "first_token_at",
+        "held",
+        "notes",
+        "number",
+        "simulated",
+        "started_at",
+        "step",
+        "text",
+        "ticket",
+        "usage",
+    )
 
     def __init__(
         self, number: int, step: Step, ticket: Ticket, codec: Codec[Answer, Piece], timeouts: Timeouts, deadline: float

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Coroutine
 from typing import TypeVar
 
+from qwenroute.errors import ConfigurationError
+
 Result = TypeVar("Result")
 
 
@@ -18,9 +20,17 @@ class BackgroundLoop:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qwenroute", daemon=True)
         self._thread.start()
+        self.stopped = False
 
     def run(self, work: Coroutine[object, object, Result]) -> Result:
-        """Run to the end and return the result; an interrupted caller cancels the work."""
+        """Run to the end and return the result; an interrupted caller cancels the work.
+
+        Raises:
+            ConfigurationError: the loop has ended with its last router.
+        """
+        if self.stopped:
+            work.close()
+            raise ConfigurationError("this router is closed: make a new one")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -34,6 +44,7 @@ class BackgroundLoop:
 
     def stop(self) -> None:
         """End the loop and its thread."""
+        self.stopped = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         if not self.is_here():
             self._thread.join()

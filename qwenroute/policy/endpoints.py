@@ -34,7 +34,7 @@ class Setting:
     def read(self, environ: Mapping[str, str]) -> str | None:
         """Return the value, or None where there is none. An empty variable counts as not set."""
         if self.env is not None:
-            return environ.get(self.env) or self.default
+            return environ.get(self.env, "").strip() or self.default
         if self.file is not None:
             try:
                 return self.file.read_text(encoding="utf-8").strip() or None

@@ -110,7 +110,7 @@ class CompletionCodec(Codec[Completion, Completion]):
         """Return the text."""
         return "".join(choice.text for choice in piece.choices)
 
-    def continued(self, piece: Completion, first: Completion) -> Completion:
+    def continued(self, piece: Completion, first: Completion) -> Completion:  # noqa: ARG002 - never resumed
         """Return the chunk as it is: completions are never resumed."""
         return piece
 

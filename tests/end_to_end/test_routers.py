@@ -179,3 +179,21 @@ async def test_a_cancelled_call_leaves_nothing_behind(platform: SimulatorHandle)
             await task
     platform.clear_faults()
     assert [t for t in asyncio.all_tasks() if t is not asyncio.current_task()] == []
+
+
+def test_a_stream_that_outlives_its_router_ends(platform: SimulatorHandle) -> None:
+    """Leaving the router ends what is under way; closing the stream after it is harmless."""
+    with Router(environ=platform.environ()) as router:
+        stream = router.chat.completions.create(messages=HELLO, stream=True)
+        next(stream)
+    with pytest.raises(ConfigurationError, match="closed"):
+        next(stream)
+    stream.close()
+    assert loop_threads() == []
+
+
+def test_a_completion_can_be_decided_without_calling(platform: SimulatorHandle) -> None:
+    """`route` takes what either kind of call takes."""
+    with Router(environ=platform.environ(self_hosted=["qwen2.5-coder-7b-instruct"])) as router:
+        decision = router.route(prompt="def add(a, b):\n", suffix="\nprint(add(1, 2))")
+    assert decision.first.deployment.fim

@@ -9,8 +9,8 @@ import pytest
 from qwenroute.domain.capability import Deployment, Modality, Role, Speed
 from qwenroute.domain.decision import HedgeRules, Plan, Resume, RetryRules, Step
 from qwenroute.domain.failure import Failure, FailureKind
-from qwenroute.execution.backoff import backoff
 from qwenroute.domain.health import Obstacle
+from qwenroute.execution.backoff import backoff
 from qwenroute.execution.machine import (
     Call,
     Cancel,
@@ -57,9 +57,7 @@ def plan(*deployments: Deployment, **changes: object) -> Plan:
 def machine(
     p: Plan, *, streamed: bool = False, wait_s: float = 0.25, budget: bool = True, slow_s: float | None = None
 ) -> Execution:
-    return Execution(
-        p, lambda _: wait_s, streamed=streamed, may_retry=lambda _: budget, hedge_after_s=lambda _: slow_s
-    )
+    return Execution(p, lambda _: wait_s, streamed=streamed, may_retry=lambda _: budget, hedge_after_s=lambda _: slow_s)
 
 
 def failed(kind: FailureKind, attempt: int = 1, *, resumable: bool = False, **facts: object) -> Failed:
@@ -292,7 +290,8 @@ def test_a_broken_stream_is_resumed_only_where_policy_and_model_allow() -> None:
 def test_money_is_one_allowance_too() -> None:
     """What was spent and what is under way count against the ceiling."""
     steps = tuple(
-        Step(deployment=d, pool="general", role=Role.GENERAL, worst_cost_usd=c) for d, c in ((A, 0.4), (B, 0.7), (C, 0.5))
+        Step(deployment=d, pool="general", role=Role.GENERAL, worst_cost_usd=c)
+        for d, c in ((A, 0.4), (B, 0.7), (C, 0.5))
     )
     p = replace(plan(A), steps=steps, max_cost_usd=1.0)
     m = machine(p)
