@@ -630,6 +630,8 @@ def _body(params: Mapping[str, object], **known: object) -> dict[str, object]:
         if name in body:
             raise InvalidRequest(f"`{name}` is not taken: requests may go to several hosts", param=name)
     if "timeout" in body:
-        hints = body.get("qwenroute")
-        body["qwenroute"] = {"deadline_s": body.pop("timeout"), **(hints if isinstance(hints, Mapping) else {})}
+        hints, timeout = body.get("qwenroute"), body.pop("timeout")
+        seconds = getattr(timeout, "read", timeout)  # httpx.Timeout, as the openai client takes it too
+        if seconds is not None:
+            body["qwenroute"] = {"deadline_s": seconds, **(hints if isinstance(hints, Mapping) else {})}
     return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -383,11 +384,18 @@ def _prompt(params: dict[str, object]) -> tuple[str, str | None]:
 # Parameters
 
 
+MISSPELT = 0.88
+"""How alike a name has to be to one that is known to be taken for a slip of it. Names that are like none
+are some host's own, and go through."""
+
+
 def _check_params(params: Mapping[str, object]) -> None:
     for name, value in params.items():
         check = _CHECKS.get(name)
         if check is not None:
             check(name, value)
+        elif meant := difflib.get_close_matches(name, _CHECKS, n=1, cutoff=MISSPELT):
+            raise InvalidRequest(f"unknown parameter `{name}`; did you mean `{meant[0]}`?", param=name)
     if "tool_choice" in params:
         _check_tool_choice(params)
 

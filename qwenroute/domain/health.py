@@ -25,7 +25,7 @@ class Obstacle:
     """Why a deployment must not be called now."""
 
     gate: str
-    """circuit, cooldown, ejected, bulkhead, quota or burst."""
+    """circuit, ejected, cooldown, burst, bulkhead, quota or shed."""
     reason: str
     until: float | None = None
     """Monotonic instant from which on it may be asked again; None where nobody knows."""

@@ -40,6 +40,9 @@ class Money:
     amount: float
     currency: str
 
+    def __str__(self) -> str:
+        return f"{self.amount:.6f} {self.currency}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:

@@ -234,7 +234,7 @@ class Run(Generic[Answer, Piece]):
             self._request = _continuing(self._request, "".join(self._said))
         tokens = 0
         if deployment.rate_limits.tpm is not None:
-            tokens = self._prompt_tokens(call.step) + (self._decision.signals.max_output_tokens or 0)
+            tokens = self._prompt_tokens(call.step)  # settled with what the answer really took
         ticket = self._means.gatekeeper.admit(deployment, tokens, self._now())
         if isinstance(ticket, Obstacle):
             self._passed_over.append(

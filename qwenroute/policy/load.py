@@ -71,7 +71,7 @@ def _shipped(name: str) -> Path:
         close = nearest(name, names)
         hint = f"did you mean `{close}`?" if close else f"shipped: {', '.join(names)}"
         raise ConfigurationError(
-            f"no policy named `{name}` is shipped; {hint} A file is given by its path, `./{name}.yaml`"
+            f"no policy named `{name}` is shipped; {hint}. A file is given by its path, `./{name}.yaml`"
         )
     return path
 

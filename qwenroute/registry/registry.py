@@ -59,7 +59,7 @@ class Registry:
         self._names = names
 
     @classmethod
-    def load(cls, overlays: Sequence[Path] = ()) -> Registry:
+    def load(cls, overlays: Sequence[str | Path] = ()) -> Registry:
         """Return the shipped facts, with an operator's files laid over them in their order.
 
         Raises:
@@ -272,9 +272,9 @@ def _shipped() -> Registry:
     return _build(())
 
 
-def _build(overlays: Sequence[Path]) -> Registry:
+def _build(overlays: Sequence[str | Path]) -> Registry:
     raw = shipped.read()
-    laid = lay(overlays, raw.models, raw.platform)
+    laid = lay([Path(overlay) for overlay in overlays], raw.models, raw.platform)
     cards = TypeAdapter(list[ModelCard]).validate_python(list(laid.models.values()))
     hosts = TypeAdapter(list[Host]).validate_python(raw.hosts)
     return Registry(cards, Platform.model_validate(laid.platform), hosts, laid.overrides)

@@ -283,3 +283,22 @@ def test_any_body_is_read_or_refused(body: Any, kind: Kind) -> None:
     except InvalidRequest:
         return
     analyse(request)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("tempratur", "temperature"), ("max_token", "max_tokens"), ("respons_format", "response_format")],
+)
+def test_a_slip_in_a_parameter_is_told(name: str, meant: str) -> None:
+    """A name that is nearly a known one is refused, not passed on in silence."""
+    with pytest.raises(InvalidRequest, match=f"did you mean `{meant}`"):
+        read_request({"messages": [{"role": "user", "content": "hi"}], name: 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["length_penalty", "stop_token_ids", "store", "license", "why", "guided_json"]
+)
+def test_a_hosts_own_parameter_goes_through(name: str) -> None:
+    """Names that are like none that is known belong to some host."""
+    body = {"messages": [{"role": "user", "content": "hi"}], name: "none"}
+    assert read_request(body).params[name] == "none"
