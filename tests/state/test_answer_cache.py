@@ -454,7 +454,8 @@ def test_processes_may_share_a_file(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         found, failures = map(int, out.split())
-        assert found + failures >= 150  # what was not found had not been written, which was counted
+        # What was not found had not been written, which was counted, or had to make room for the others.
+        assert found + failures >= 100
     with sqlite3.connect(path) as connection:
         held, size = connection.execute("SELECT count(*), sum(length(answer)) FROM qwenroute_answers_1").fetchone()
         counted = connection.execute("SELECT entries, bytes FROM qwenroute_room_1").fetchone()
