@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from operator import add
 from typing import NamedTuple, Protocol
 
 from qwenroute.analysis.cues import cues, words_of
@@ -27,6 +28,8 @@ SAYS_LITTLE = frozenset(
 )
 """Cues that an open follow-up (`are you sure?`) shows whatever it follows."""
 SYSTEM_SHARE = 0.2
+PAIR_CHARS = 150
+"""What is read of each end for pairs of signs."""
 
 TASK_TEMPERATURE = 1.4
 VISUAL_TEMPERATURE = 2.3
@@ -92,6 +95,32 @@ def evidence(view: View) -> dict[str, float]:
         _gather(seen, view.system, SYSTEM_SHARE)
     if view.tools or '"parameters"' in view.system:
         seen["tools"] = 1.0
+    return seen
+
+
+def lexical(text: str, lowered: str, words: Set[str]) -> set[str]:
+    """Return what the lexicon may know: words, how the text begins, and pairs of signs of scripts without blanks."""
+    found = set(words)
+    start = lowered[:40].split()[:2]
+    if start:
+        found.add("^" + start[0])
+        found.add("^" + " ".join(start))
+    if not text.isascii():
+        sample = lowered if len(lowered) <= 2 * PAIR_CHARS else lowered[:PAIR_CHARS] + lowered[-PAIR_CHARS:]
+        found.update(map(add, sample, sample[1:]))
+    return found
+
+
+def features(view: View) -> dict[str, float]:
+    """Return cues and words in one mapping, as the weights are fitted on them."""
+    seen = evidence(view)
+    for text, lowered, words, share in (
+        (view.ask, view.lowered, view.words, 1.0),
+        (view.context, view.context.lower(), words_of(view.context.lower()), CONTEXT_SHARE),
+    ):
+        if text:
+            for word in lexical(text, lowered, words):
+                seen["=" + word] = seen.get("=" + word, 0.0) + share
     return seen
 
 

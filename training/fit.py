@@ -1,0 +1,162 @@
+"""Fit the weights: a softmax over cues and words, each dataset and each class heard alike."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+
+from qwenroute.analysis.task import LEVELS, TEXT_TASKS, VISUAL_TASKS
+from qwenroute.domain.signals import Task
+from training.rows import Row
+
+Table = dict[str, tuple[int, ...]]
+SCALE = 100
+"""Weights are whole hundredths: sums do not depend on the order of the cues."""
+
+
+class Settings(NamedTuple):
+    """What is chosen by hand for one of the tables."""
+
+    names: Sequence[object]
+    cue_decay: float
+    word_decay: float
+    homes: int
+    """In how many datasets a word must stand to be learned."""
+    rows: int
+    """In how many prompts."""
+    priors: Mapping[str, Sequence[float]]
+
+
+TEXT = Settings(TEXT_TASKS, 3e-5, 1e-3, 4, 12, {
+    "math_strong": (3.0, 0, 0, 0),
+    "proof": (2.0, 0, 0, 0),
+    "proof_phrase": (2.0, 0, 0, 0),
+    "code_strong": (0, 3.0, 0, 0),
+    "fence": (0, 1.5, 0, 0),
+    "logic_strong": (0, 0, 3.0, 0),
+})  # fmt: skip
+VISUAL = Settings(VISUAL_TASKS, 3e-4, 1e-3, 3, 4, {
+    "math_strong": (0, 1.5),
+    "proof": (0, 1.5),
+    "logic_strong": (0, 1.5),
+    "math_act": (0, 1.0),
+    "math_noun": (0, 1.0),
+    "series": (0, 2.0),
+})  # fmt: skip
+DIFFICULTY = Settings(LEVELS, 1e-3, 1e-2, 4, 12, {
+    "hard_word": (-2.5, 0, 2.5),
+    "proof": (-2.5, -1.5, 4.0),
+    "proof_phrase": (-2.0, -1.5, 3.5),
+    "math_strong": (-1.0, 0.5, 0.5),
+    "easy_word": (1.5, 0, -1.0),
+    "tiny": (1.0, 0, 0),
+})  # fmt: skip
+
+
+def fit(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Settings) -> Table:
+    """Return the weights of cues and words; equal inputs give equal tables."""
+    classes = len(settings.names)
+    known = _known(data, settings)
+    place = {name: index for index, name in enumerate(sorted(known))}
+    values, columns, ends = [], [], [0]
+    for seen, _, _ in data:
+        for name, value in seen.items():
+            if name in place:
+                values.append(value)
+                columns.append(place[name])
+        ends.append(len(columns))
+    matrix = csr_matrix((values, columns, ends), shape=(len(data), len(place)))
+    matrix.sort_indices()
+    labels = numpy.array([label for _, label, _ in data])
+    truth = numpy.eye(classes)[labels]
+    sizes = Counter(dataset for *_, dataset in data)
+    importance = numpy.array([sizes[dataset] ** -0.5 for *_, dataset in data])
+    shares = truth.T @ importance
+    importance = importance / shares[labels] / classes
+    decay = numpy.array([settings.word_decay if name[:1] == "=" else settings.cue_decay for name in place])[:, None]
+    decay[place[""]] = 1e-6
+    prior = numpy.zeros((len(place), classes))
+    for name, row in settings.priors.items():
+        if name in place:
+            prior[place[name]] = row
+            decay[place[name]] = max(settings.cue_decay, 1e-3)
+    turned = matrix.T.tocsr()
+
+    def loss(flat: NDArray[numpy.float64]) -> tuple[float, NDArray[numpy.float64]]:
+        weights = flat.reshape(prior.shape)
+        sums = matrix @ weights
+        sums -= sums.max(axis=1, keepdims=True)
+        logs = sums - numpy.log(numpy.exp(sums).sum(axis=1, keepdims=True))
+        away = weights - prior
+        value = -(importance @ (truth * logs).sum(axis=1)) + (decay * away * away).sum()
+        slope = turned @ ((numpy.exp(logs) - truth) * importance[:, None]) + 2 * decay * away
+        return float(value), slope.ravel()
+
+    found = minimize(loss, prior.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 300, "ftol": 1e-9}).x
+    whole = numpy.rint(found.reshape(prior.shape) * SCALE).astype(int)
+    table = {name: tuple(map(int, whole[index])) for name, index in place.items()}
+    for name, row in settings.priors.items():
+        table.setdefault(name, tuple(round(value * SCALE) for value in row))
+    return {name: row for name, row in sorted(table.items()) if max(map(abs, row)) > 2 or not name}
+
+
+def _known(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Settings) -> set[str]:
+    """Return the names worth a weight: words only where many datasets use them."""
+    homes: dict[str, set[str]] = defaultdict(set)
+    counts: Counter[str] = Counter()
+    for seen, _, dataset in data:
+        for name in seen:
+            homes[name].add(dataset)
+            counts[name] += 1
+    known = {""}
+    for name, many in counts.items():
+        if name[:1] != "=":
+            known.add(name)
+        elif many >= settings.rows and len(homes[name]) >= settings.homes and _is_told(name[1:]):
+            known.add(name)
+    return known
+
+
+def _is_told(word: str) -> bool:
+    """Whether a word may be learned: no pair of signs but of scripts written without blanks."""
+    if word.isascii():
+        return word[:1] == "^" or (len(word) > 1 or word in "aix")
+    if len(word) == 2:
+        return all(sign > "\u2e80" and unicodedata.category(sign)[0] == "L" for sign in word)
+    return len(word) < 20
+
+
+def pairs(
+    data: Sequence[Row], settings: Settings
+) -> list[tuple[Mapping[str, float], int, str]]:
+    """Return what is to be learned by one of the tables."""
+    if settings is DIFFICULTY:
+        return [
+            ({**row.seen, f"task:{row.task}": 1.0}, settings.names.index(row.difficulty), row.dataset)
+            for row in data
+            if row.difficulty is not None
+        ]
+    return [(row.seen, settings.names.index(row.task), row.dataset) for row in data if row.task in settings.names]
+
+
+def sums(table: Table, seen: Mapping[str, float], classes: int) -> list[float]:
+    """Return what the cues and words add up to."""
+    total = [0.0] * classes
+    for name, value in seen.items():
+        row = table.get(name)
+        if row is not None:
+            for index in range(classes):
+                total[index] += row[index] * value / SCALE
+    return total
+
+
+def likeliest(task: Task) -> Settings | None:
+    """Return the table that tells this task from its like."""
+    return TEXT if task in TEXT_TASKS else VISUAL if task in VISUAL_TASKS else None

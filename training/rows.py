@@ -1,0 +1,119 @@
+"""Labelled prompts: the rows of files, and what the model sees of each."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from qwenroute.analysis.request import read_request
+from qwenroute.analysis.signals import view_of
+from qwenroute.analysis.task import features
+from qwenroute.domain.signals import Difficulty, Task
+
+HERE = Path(__file__).parent
+PROMPTS = HERE / "prompts.jsonl.xz"
+OWN = HERE / "own_prompts.txt"
+IMAGE = {"type": "image_url", "image_url": {"url": "https://media.example.com/a.png"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "https://media.example.com/a.wav"}}
+
+LICENCES = re.compile(
+    r"^(MIT|Apache-2\.0|ODC-By-1\.0|CC-BY(-SA)?-\d\.0)"
+    r"(; upstream (MIT|Apache-2\.0|CC-BY(-SA)?-\d\.0))?( \(data CC-BY-SA-3\.0\)"
+    r"| \(questions derived from Stack Overflow, CC-BY-SA-4\.0\))?$"
+    r"|^Creative Commons (Attribution )?(\d\.0 Unported )?License +\(CC BY( 3\.0)?\)$"
+    r"|^Creative Commons Attribution License \(CC BY\)$"
+)
+"""Licences that let us keep and learn from a row. Everything else stays out: non-commercial, not stated by
+the repository, still to be checked, or texts that belong to a third party."""
+
+
+class Row(NamedTuple):
+    """A labelled prompt as the model sees it."""
+
+    id: str
+    dataset: str
+    language: str
+    task: Task
+    difficulty: Difficulty | None
+    seen: Mapping[str, float]
+    text: str
+
+
+def read(paths: Iterable[Path]) -> Iterator[dict[str, object]]:
+    """Yield the rows of files of JSON lines, packed or not."""
+    for path in paths:
+        opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
+        with opened as file:
+            yield from map(json.loads, file)
+
+
+def own() -> Iterator[dict[str, object]]:
+    """Yield the prompts written for this project: `# task difficulty language family`, then a prompt a line."""
+    head: list[str] = []
+    for number, line in enumerate(OWN.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("# "):
+            head = line[2:].split()
+        elif line.strip():
+            task, difficulty, language, family = head
+            for turn, text in enumerate(variants(line.strip().replace("\\n", "\n"))):
+                content = [IMAGE, {"type": "text", "text": text}] if task.startswith("vision") else text
+                yield {
+                    "id": f"own_{family}/{number}.{turn}",
+                    "lang": language,
+                    "messages": [{"role": "user", "content": content}],
+                    "task": task,
+                    "difficulty": None if difficulty == "-" else difficulty,
+                }
+
+
+def look(row: Mapping[str, object]) -> Row:
+    """Return a row with what the model sees of it."""
+    messages = row["messages"]
+    assert isinstance(messages, list)
+    view = view_of(read_request({"messages": [bare(message) for message in messages]}))
+    level = row["difficulty"]
+    name = str(row["id"])
+    return Row(
+        name,
+        name.partition("/")[0],
+        str(row["lang"]),
+        Task(row["task"]),
+        None if level is None else Difficulty(level),
+        features(view),
+        view.ask[:200],
+    )
+
+
+def bare(message: Mapping[str, object]) -> dict[str, object]:
+    """Return a message whose media are placeholders: what stands in the files says nothing."""
+    content = message["content"]
+    if isinstance(content, list):
+        content = [
+            part if part["type"] == "text" else SOUND if part["type"] == "input_audio" else IMAGE for part in content
+        ]
+    return {**message, "content": content}
+
+
+_CHOICE = re.compile(r"⟨([^⟩]*)⟩")
+
+
+def variants(line: str) -> list[str]:
+    """Return what a line with `⟨this|that⟩` stands for: as many texts as its longest choice has, at most four."""
+    choices = _CHOICE.findall(line)
+    if not choices:
+        return [line]
+    many = min(4, max(choice.count("|") + 1 for choice in choices))
+    texts = []
+    for turn in range(many):
+        places = iter(range(len(choices)))
+
+        def chosen(match: re.Match[str], turn: int = turn, places: Iterator[int] = places) -> str:
+            words = match[1].split("|")
+            return words[(turn * (1 + next(places) % 2) + turn // len(words)) % len(words)]
+
+        texts.append(_CHOICE.sub(chosen, line))
+    return texts
