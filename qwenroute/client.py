@@ -20,13 +20,15 @@ from qwenroute.domain.decision import Decision
 from qwenroute.domain.health import DeploymentHealth
 from qwenroute.domain.protocols import Transport
 from qwenroute.domain.request import Kind, Request
+from qwenroute.domain.signals import Signals
+from qwenroute.embedding import Encoder, Resemblance
 from qwenroute.errors import ConfigurationError, InvalidRequest, QwenRouteError
 from qwenroute.execution import background
 from qwenroute.execution.backoff import backoff
 from qwenroute.execution.codec import Codec, Piece
 from qwenroute.execution.hooks import Hook, Hooks
 from qwenroute.execution.loop import Means, Run
-from qwenroute.policy import Policy, load_policy
+from qwenroute.policy import Alike, Policy, Wording, load_policy
 from qwenroute.providers import AiohttpTransport, HttpxTransport, build_provider
 from qwenroute.providers.answers import ChatCompletion, ChatCompletionChunk, Completion
 from qwenroute.providers.codecs import CHAT, COMPLETION
@@ -100,12 +102,14 @@ class AsyncRouter:
         self._fleet_on = self._on or date.today()
         try:
             self._fleet = Fleet.build(self.policy, self.registry, self._environ, self._fleet_on)
+            self._encoder_at = self._find_encoder()
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
         endpoints = self._fleet.endpoints.values()
         self._board = HealthBoard(self._fleet.deployments, limit_keys(endpoints), self.policy.resilience)
         self._kept = None if self.policy.cache is None else KeptAnswers(self.policy, endpoints)
         self._transport: Transport | None = None
+        self._resemblance: Resemblance | None = None
         self._means: Means | None = None
         self._calls: set[asyncio.Task[object]] = set()
         self._streams: weakref.WeakSet[Closing] = weakref.WeakSet()
@@ -139,13 +143,17 @@ class AsyncRouter:
     ) -> Decision:
         """Decide without calling. Takes what `chat.completions.create` or `completions.create` takes.
 
+        Nothing is sent, to an encoder neither: where the policy's examples could have mattered, the
+        decision's `warnings` say that they were not consulted.
+
         Raises:
             InvalidRequest, ModelRetired, NoDeployment: as the call would.
         """
         try:
             body = _body(params, model=model, messages=messages, qwenroute=qwenroute)
             kind = Kind.COMPLETION if messages is None and "prompt" in body else Kind.CHAT
-            return self._decide(read_request(body, kind=kind))
+            request = read_request(body, kind=kind)
+            return self._decide(request, analyse(request), None)
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
 
@@ -172,7 +180,9 @@ class AsyncRouter:
         request = read_request(body, kind=kind)
         if hooks.before_routing is not None:
             request = await hooks.before_routing(request)
-        decision = self._decide(request)
+        signals = analyse(request)
+        alike = await self._compare(request, signals) if self.policy.examples else None
+        decision = self._decide(request, signals, alike)
         log.decided(decision)
         kept = self._kept
         key = None if kept is None else kept.key(request)
@@ -212,17 +222,44 @@ class AsyncRouter:
         self._streams.add(stream)
         return stream
 
-    def _decide(self, request: Request) -> Decision:
+    def _decide(self, request: Request, signals: Signals, alike: Alike | None) -> Decision:
         return decide(
             request,
-            analyse(request),
+            signals,
             self.policy,
             self.fleet,
             count_exactly=count_exactly,
             conditions=self._board,
             now=time.monotonic(),
             chance=random.random,
+            alike=alike,
         )
+
+    async def _compare(self, request: Request, signals: Signals) -> Alike:
+        """Ask the policy's encoder what a request is like, if that could matter."""
+        wording = Wording(request)
+        if not self.policy.compares(request, signals, wording):
+            return Alike()
+        if self._encoder_at is None:
+            return Alike(silent="its encoder lacks an address or a key here")
+        if self._resemblance is None:
+            rules = self.policy.embedding
+            assert rules is not None  # the loader sees to it
+            base_url, api_key = self._encoder_at
+            self._resemblance = Resemblance(
+                Encoder(base_url, api_key, rules.model, self._connect()),
+                self.policy.examples,
+                at_least=rules.min_similarity,
+                within_s=rules.timeout_s,
+                tell=log.encoder_failed,
+            )
+        return await self._resemblance.compare(wording.text)
+
+    def _find_encoder(self) -> tuple[str, str | None] | None:
+        embedding = self.policy.embedding
+        if embedding is None:
+            return None
+        return embedding.place(self._environ, self._fleet.endpoints, self.policy.limits.regions)
 
     def check_open(self) -> None:
         """Raise ConfigurationError if the router was closed."""
@@ -241,6 +278,9 @@ class AsyncRouter:
         for stream in list(self._streams):
             await stream.close()
         means, self._means = self._means, None
+        resemblance, self._resemblance = self._resemblance, None
+        if resemblance is not None:
+            await resemblance.aclose()
         for provider in () if means is None else means.providers.values():
             await provider.aclose()
         transport, self._transport = self._transport, None
@@ -259,10 +299,7 @@ class AsyncRouter:
     def _open(self) -> Means:
         fleet = self.fleet
         if self._means is None:
-            transport = self._transport
-            if transport is None:
-                client = self._http_client
-                transport = self._transport = AiohttpTransport() if client is None else HttpxTransport(client)
+            transport = self._connect()
             self._means = Means(
                 providers={name: build_provider(endpoint, transport) for name, endpoint in fleet.endpoints.items()},
                 gatekeeper=self._board,
@@ -272,6 +309,13 @@ class AsyncRouter:
                 before_attempt=self._hooks.before_attempt,
             )
         return self._means
+
+
+    def _connect(self) -> Transport:
+        if self._transport is None:
+            client = self._http_client
+            self._transport = AiohttpTransport() if client is None else HttpxTransport(client)
+        return self._transport
 
 
 class AsyncChat:

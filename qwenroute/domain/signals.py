@@ -95,3 +95,5 @@ class Signals:
     code_fences: int = 0
     latex: bool = False
     high_resolution: bool = False
+    taught: str | None = None
+    """What of the policy's own teaching gave the task, in words; None: the application or the model."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from qwenroute.domain.request import Hints
 from qwenroute.domain.signals import Signals
+from qwenroute.policy.signs import Examples, Keywords, Patterns, Sign
+from qwenroute.policy.wording import Wording
 
-Holds = Callable[[Signals, Hints], bool]
+Holds = Callable[[Signals, Hints, Wording], bool]
+_SIGNS: Mapping[str, Callable[[tuple[str, ...]], Sign]] = {
+    "keywords": Keywords,
+    "pattern": Patterns,
+    "examples": Examples,
+}
+"""What is looked for in the request's own words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,6 +26,8 @@ class Condition:
     key: str
     says: str
     holds: Holds
+    sign: Sign | None = None
+    """What it looks for in the request's words, where that is what it does."""
 
     def __str__(self) -> str:
         return f"{self.key}: {self.says}"
@@ -46,37 +56,49 @@ def condition(key: str, wanted: object) -> Condition:
         return Condition(key, str(wanted), _confident(float(wanted)))
     if isinstance(wanted, list | tuple):
         shown = " or ".join(str(value) for value in wanted)
+        if key in _SIGNS:
+            sign = sign_of(key, [str(value) for value in wanted])
+            return Condition(key, _short(shown), lambda _, __, wording: sign.found(wording) is not None, sign)
         return Condition(key, shown, _ANY_OF[key](frozenset(wanted)))
     raise TypeError(f"`{key}` cannot be {wanted!r}")
+
+
+def sign_of(key: str, wanted: Sequence[str]) -> Sign:
+    """Compile `keywords`, `pattern` or `examples`."""
+    return _SIGNS[key](tuple(wanted))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _within(bounds: Range) -> Holds:
     low = 0 if bounds.at_least is None else bounds.at_least
     if bounds.at_most is None:
-        return lambda s, _: s.text_tokens >= low
+        return lambda s, *_: s.text_tokens >= low
     high = bounds.at_most
-    return lambda s, _: low <= s.text_tokens <= high
+    return lambda s, *_: low <= s.text_tokens <= high
 
 
 def _confident(bound: float) -> Holds:
-    return lambda s, _: s.task_confidence >= bound
+    return lambda s, *_: s.task_confidence >= bound
 
 
 _SWITCHES: Mapping[str, Callable[[bool], Holds]] = {
-    "thinking": lambda wanted: lambda s, _: s.thinking is wanted,
-    "sound": lambda wanted: lambda s, _: s.sound is wanted,
-    "tools": lambda wanted: lambda s, _: s.tools is wanted,
-    "fim": lambda wanted: lambda s, _: s.fim is wanted,
+    "thinking": lambda wanted: lambda s, *_: s.thinking is wanted,
+    "sound": lambda wanted: lambda s, *_: s.sound is wanted,
+    "tools": lambda wanted: lambda s, *_: s.tools is wanted,
+    "fim": lambda wanted: lambda s, *_: s.fim is wanted,
 }
 
 _ANY_OF: Mapping[str, Callable[[frozenset[object]], Holds]] = {
-    "task": lambda wanted: lambda s, _: s.task in wanted,
-    "difficulty": lambda wanted: lambda s, _: s.difficulty in wanted,
-    "input": lambda wanted: lambda s, _: not wanted.isdisjoint(s.input),
-    "output": lambda wanted: lambda s, _: not wanted.isdisjoint(s.output),
-    "language": lambda wanted: lambda s, _: s.language in wanted,
-    "response_format": lambda wanted: lambda s, _: s.response_format in wanted,
-    "quality": lambda wanted: lambda _, h: h.quality in wanted,
-    "tenant": lambda wanted: lambda _, h: h.tenant in wanted,
-    "tags": lambda wanted: lambda _, h: not wanted.isdisjoint(h.tags),
+    "task": lambda wanted: lambda s, *_: s.task in wanted,
+    "difficulty": lambda wanted: lambda s, *_: s.difficulty in wanted,
+    "input": lambda wanted: lambda s, *_: not wanted.isdisjoint(s.input),
+    "output": lambda wanted: lambda s, *_: not wanted.isdisjoint(s.output),
+    "language": lambda wanted: lambda s, *_: s.language in wanted,
+    "response_format": lambda wanted: lambda s, *_: s.response_format in wanted,
+    "quality": lambda wanted: lambda _, h, __: h.quality in wanted,
+    "tenant": lambda wanted: lambda _, h, __: h.tenant in wanted,
+    "tags": lambda wanted: lambda _, h, __: not wanted.isdisjoint(h.tags),
 }

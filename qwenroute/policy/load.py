@@ -27,9 +27,12 @@ from qwenroute.domain.resilience import (
 )
 from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
-from qwenroute.policy.condition import Condition, Range, condition
+from qwenroute.policy.condition import Condition, Range, condition, sign_of
+from qwenroute.policy.encoder import Embedding
 from qwenroute.policy.endpoints import EndpointTemplate, Setting
 from qwenroute.policy.policy import USUAL, Limits, Objective, Policy, Pool, Retired, Route, Rule
+from qwenroute.policy.teaching import Lesson
+from qwenroute.policy.teaching_mistakes import SIGNS, teaching_mistakes
 from qwenroute.registry import Registry
 
 SHIPPED = Path(__file__).parent.parent / "policies"
@@ -48,7 +51,7 @@ def load_policy(source: str | Path, registry: Registry | None = None) -> Policy:
     path = _shipped(source) if isinstance(source, str) and _is_name(source) else Path(source)
     document = read(path)
     known = registry or Registry.load()
-    findings = [*_secrets(document), *_references(document, known)]
+    findings = [*_secrets(document), *_references(document, known), *teaching_mistakes(document)]
     try:
         file = validate(document, schema.PolicyFile)
     except DocumentError as error:
@@ -80,7 +83,10 @@ def _secrets(document: Document) -> Iterator[Diagnostic]:
     """Find keys written into the file; the message never repeats them."""
     help_ = "write `api_key: {env: NAME}` or `api_key: {file: PATH}`, and revoke the key if the file was shared"
     for trail, text in _texts(document.value, ()):
-        if _SECRET.search(text) or (len(trail) == 3 and trail[0] == "endpoints" and trail[2] == "api_key"):
+        is_key = trail == ("embedding", "api_key") or (
+            len(trail) == 3 and trail[0] == "endpoints" and trail[2] == "api_key"
+        )
+        if is_key or _SECRET.search(text):
             yield document.diagnostic(trail, "QR110", "a secret does not belong in this file", help_)
 
 
@@ -139,6 +145,9 @@ def _references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield from unknown_model(("pools", name, "models", index), model)
         for index, place in enumerate(_list(pool.get("endpoints"))):
             yield from unknown(("pools", name, "endpoints", index), "endpoint", place, endpoints, "QR203")
+    yield from unknown(
+        ("embedding", "endpoint"), "endpoint", _mapping(top.get("embedding")).get("endpoint"), endpoints, "QR203"
+    )
     yield from unknown(("objective",), "objective", top.get("objective"), objectives, "QR202")
     for index, region in enumerate(_list(_mapping(top.get("limits")).get("regions"))):
         yield from unknown(("limits", "regions", index), "region", region, registry.regions, "QR204")
@@ -271,6 +280,8 @@ def _compile(file: schema.PolicyFile, document: Document, path: Path, registry: 
         objective=usual,
         pools=MappingProxyType(pools),
         routes=MappingProxyType(routes),
+        teach=tuple(_lesson(entry) for entry in file.teach or ()),
+        embedding=_embedding(file.embedding, path),
         exchange=Exchange(report=file.currency.report, rates=MappingProxyType(dict(file.currency.rates))),
         limits=Limits(
             deadline_s=limits.deadline_s,
@@ -308,6 +319,24 @@ def _cache(entry: schema.Cache | str, path: Path) -> CacheRules | None:
         return None
     rules = CacheRules(**entry.model_dump())
     return rules if rules.path is None else replace(rules, path=str(path.parent / rules.path))
+
+
+def _lesson(entry: schema.Teach) -> Lesson:
+    key = next(key for key in SIGNS if getattr(entry, key) is not None)
+    return Lesson(task=entry.task, sign=sign_of(key, getattr(entry, key)))
+
+
+def _embedding(entry: schema.Embedding | None, path: Path) -> Embedding | None:
+    if entry is None:
+        return None
+    return Embedding(
+        model=entry.model,
+        min_similarity=entry.min_similarity,
+        timeout_s=entry.timeout_ms / 1000,
+        endpoint=entry.endpoint,
+        base_url=_setting(entry.base_url, path),
+        api_key=_setting(entry.api_key, path),
+    )
 
 
 def _conditions(when: schema.When | None) -> tuple[Condition, ...]:

@@ -12,12 +12,16 @@ from qwenroute.domain.decision import HedgeRules, Resume, RetryRules, RuleTried,
 from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.price import Exchange
-from qwenroute.domain.request import Hints
+from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.resilience import CacheRules, Choice, Resilience
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import MissingCredentials
 from qwenroute.policy.condition import Condition
+from qwenroute.policy.encoder import Embedding
 from qwenroute.policy.endpoints import EndpointTemplate
+from qwenroute.policy.signs import Examples
+from qwenroute.policy.teaching import Lesson, written
+from qwenroute.policy.wording import Wording
 
 if TYPE_CHECKING:
     from qwenroute.registry import Registry
@@ -89,10 +93,10 @@ class Rule:
         failed = tuple(RuleTried(rule=self.name, failed=str(c)) for c in self.conditions)
         object.__setattr__(self, "failed", failed)
 
-    def check(self, signals: Signals, hints: Hints) -> RuleTried:
+    def check(self, signals: Signals, hints: Hints, wording: Wording) -> RuleTried:
         """Return the first condition that does not hold, or that the rule matched."""
         for index, condition in enumerate(self.conditions):
-            if not condition.holds(signals, hints):
+            if not condition.holds(signals, hints, wording):
                 return self.failed[index]
         return self.matched
 
@@ -104,11 +108,11 @@ class Route:
     name: str
     rules: tuple[Rule, ...]
 
-    def match(self, signals: Signals, hints: Hints) -> tuple[Rule, tuple[RuleTried, ...]]:
+    def match(self, signals: Signals, hints: Hints, wording: Wording) -> tuple[Rule, tuple[RuleTried, ...]]:
         """Return the first rule that holds, and what was tried up to it."""
         tried: list[RuleTried] = []
         for rule in self.rules:
-            outcome = rule.check(signals, hints)
+            outcome = rule.check(signals, hints, wording)
             tried.append(outcome)
             if outcome is rule.matched:
                 return rule, tuple(tried)
@@ -154,6 +158,28 @@ class Policy:
     retired: Retired = Retired.REPLACE
     objective: Objective
     """Where neither a rule nor the caller says."""
+    teach: tuple[Lesson, ...] = ()
+    embedding: Embedding | None = None
+    """Who tells which examples a request is like; None: nobody."""
+    examples: tuple[str, ...] = field(init=False, repr=False)
+    """Every example there is, once each."""
+    _rules_compare: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        conditions = (c.sign for route in self.routes.values() for rule in route.rules for c in rule.conditions)
+        compared = [text for sign in conditions if isinstance(sign, Examples) for text in sign.texts]
+        lessons = [text for one in self.teach if isinstance(one.sign, Examples) for text in one.sign.texts]
+        object.__setattr__(self, "examples", tuple(dict.fromkeys([*lessons, *compared])))
+        object.__setattr__(self, "_rules_compare", bool(compared))
+
+    def compares(self, request: Request, signals: Signals, wording: Wording) -> bool:
+        """Whether being like an example could change where a request goes."""
+        if self._rules_compare:
+            return True
+        if not self.examples or request.hints.task is not None:
+            return False
+        fitting = any(isinstance(one.sign, Examples) and one.fits(signals) for one in self.teach)
+        return fitting and written(self.teach, signals, wording) is None
 
     def usd_per(self, currency: str) -> float | None:
         """Return what one unit of a currency costs in USD, or None where the rates do not say."""

@@ -137,6 +137,30 @@ class PromptTokens(_Strict):
     at_most: Whole | None = Field(default=None, ge=0)
 
 
+Example = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+Examples = Annotated[list[Example], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class Teach(_Strict):
+    """Requests whose words show this are of this task. One of the three."""
+
+    task: Task
+    keywords: Words | None = None
+    pattern: Words | None = None
+    examples: Examples | None = None
+
+
+class Embedding(_Strict):
+    """Any OpenAI-compatible `/embeddings`."""
+
+    endpoint: Word | None = None
+    base_url: Value | None = None
+    api_key: Secret | None = None
+    model: Word
+    min_similarity: Number = Field(gt=0, le=1)
+    timeout_ms: Whole = Field(default=200, ge=1, le=10_000)
+
+
 class When(_Strict):
     """Conditions, all of which have to hold."""
 
@@ -158,6 +182,9 @@ class When(_Strict):
     fim: Switch | None = None
     prompt_tokens: PromptTokens | None = None
     min_confidence: Number | None = Field(default=None, ge=0, le=1)
+    keywords: Words | None = None
+    pattern: Words | None = None
+    examples: Examples | None = None
 
 
 class Hedge(_Strict):
@@ -288,6 +315,8 @@ class PolicyFile(_Strict):
     objectives: dict[Word, Objective] = Field(default_factory=dict)
     objective: Word = "balanced"
     """Where neither the rule nor the caller says."""
+    teach: Annotated[list[Teach], Field(min_length=1)] | None = None
+    embedding: Embedding | None = None
     routes: dict[Word, Annotated[list[Rule], Field(min_length=1)]] = Field(min_length=1)
     limits: Limits = Field(default_factory=Limits)
     timeouts: Timeouts = Field(default_factory=Timeouts)

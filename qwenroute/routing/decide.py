@@ -11,7 +11,7 @@ from qwenroute.domain.health import Conditions, Obstacle
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import ConfigurationError, NoDeployment
-from qwenroute.policy import Policy
+from qwenroute.policy import Alike, Policy, Wording, taught
 from qwenroute.routing import choice, obstruction
 from qwenroute.routing.choice import Chance
 from qwenroute.routing.deferred import Deferred
@@ -38,13 +38,15 @@ def decide(
     conditions: Conditions | None = None,
     now: float = 0.0,
     chance: Chance | None = None,
+    alike: Alike | None = None,
 ) -> Decision:
     """Return the choice for a request; equal inputs give equal decisions.
 
     `count_exactly` is asked only where the estimate's error could change which windows hold the
     prompt. `conditions` are how the deployments are doing: what must not be called `now` is left
     out, unless nothing else could serve. `chance` draws from [0, 1) where the policy leaves the
-    choice among equals to it.
+    choice among equals to it. `alike` is what an encoder says of the policy's examples; without it
+    they are not consulted, and the decision says so where that could have mattered.
 
     Raises:
         UnknownModel: the request names neither a route, a role, a model nor a deployment.
@@ -54,7 +56,11 @@ def decide(
     """
     if policy is not fleet.policy and policy.hash != fleet.policy.hash:
         raise ConfigurationError(f"the fleet was built for another policy than `{policy.name}`")
-    way = find_way(request, signals, policy, fleet)
+    wording = Wording(request, alike)
+    compares = bool(policy.examples) and policy.compares(request, signals, wording)
+    if policy.teach:
+        signals = taught(policy.teach, request, signals, wording)
+    way = find_way(request, signals, policy, fleet, wording)
     target = way.target
     asked = parameters(request)
     weights = target.weigh(signals)
@@ -95,6 +101,12 @@ def decide(
             said = tuple(warnings(steps, target))
     if chosen.held_up:
         said = (*said, obstruction.held_up(steps, obstacles, now))
+    if signals.taught is not None:
+        reason = f"{reason}; the task as taught: {signals.taught}"
+    if compares and alike is None:
+        said = (*said, "the policy's examples were not consulted: nothing was sent to its encoder")
+    elif compares and alike is not None and alike.silent is not None:
+        reason = f"{reason}; examples were not consulted: {alike.silent}"
     plan = _for_caller(chosen.plan, steps, request)
     passed = _CLEAR if chosen.held_up else obstacles
     decision = Decision(

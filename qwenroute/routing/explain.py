@@ -70,6 +70,8 @@ def _signals(signals: Signals) -> Iterator[str]:
         f"task {signals.task} ({signals.task_confidence:.0%} sure), "
         f"{signals.difficulty} ({signals.difficulty_confidence:.0%} sure), language {signals.language}"
     )
+    if signals.taught is not None:
+        yield f"the task as taught by the policy: {signals.taught}"
     about = "" if signals.text_tokens_exact else "about "
     size = f"{about}{signals.text_tokens:,} tokens of text"
     if not signals.text_tokens_exact:

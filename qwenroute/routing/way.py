@@ -9,7 +9,7 @@ from qwenroute.domain.decision import HedgeRules, RuleTried
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import InvalidRequest
-from qwenroute.policy import Objective, Policy, Rule
+from qwenroute.policy import Objective, Policy, Rule, Wording
 from qwenroute.routing.fleet import Fleet
 from qwenroute.routing.named import named
 from qwenroute.routing.target import Target
@@ -29,7 +29,7 @@ class Way:
     hedge: HedgeRules | None
 
 
-def find_way(request: Request, signals: Signals, policy: Policy, fleet: Fleet) -> Way:
+def find_way(request: Request, signals: Signals, policy: Policy, fleet: Fleet, wording: Wording) -> Way:
     """Return where a request leads.
 
     Raises:
@@ -43,7 +43,7 @@ def find_way(request: Request, signals: Signals, policy: Policy, fleet: Fleet) -
         # A role in the hints narrows any route down to that role's own.
         name, route = str(role), policy.routes.get(role)
     if route is not None:
-        rule, tried = route.match(signals, hints)
+        rule, tried = route.match(signals, hints, wording)
         return Way(
             route=route.name,
             rule=rule.name,

@@ -43,6 +43,11 @@ def cache_failed(message: str) -> None:
     _log().warning("answer cache not used", failure=message)
 
 
+def encoder_failed(message: str) -> None:
+    """Warn, once for each row of failures, of an encoder that cannot tell what requests are like."""
+    _log().warning("examples not consulted", failure=message)
+
+
 def hook_ignored(failed: HookFailed) -> None:
     """Warn of a hook that failed and may be ignored."""
     _log().warning("hook ignored", failure=str(failed))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from qwenroute.domain.capability import Modality
-from qwenroute.domain.request import Hints
+from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.policy.condition import Range, condition
 from qwenroute.policy.schema import When
+from qwenroute.policy.wording import Alike, Wording
 from tests.routing.fleets import signals
 
 IMAGE = frozenset({Modality.TEXT, Modality.IMAGE})
@@ -49,6 +50,12 @@ CASES = [
     ("prompt_tokens", Range(at_most=10), {"text_tokens": 11}, {}, False, "prompt_tokens: at most 10"),
     ("prompt_tokens", Range(at_least=2, at_most=9), {"text_tokens": 9}, {}, True,
      "prompt_tokens: at least 2 and at most 9"),
+    ("keywords", ["contract", "lease"], {}, {}, True, "keywords: contract or lease"),
+    ("keywords", ["rent"], {}, {}, False, "keywords: rent"),
+    ("pattern", [r"no\.? ?\d+"], {}, {}, True, r"pattern: no\.? ?\d+"),
+    ("pattern", [r"no\.? ?X"], {}, {}, False, r"pattern: no\.? ?X"),
+    ("examples", ["sum up this lease"], {}, {}, True, "examples: sum up this lease"),
+    ("examples", ["write a poem"], {}, {}, False, "examples: write a poem"),
 ]  # fmt: skip
 
 
@@ -58,7 +65,9 @@ def test_condition(
 ) -> None:
     """A key holds for what it names, and says what it wants in the words of the file."""
     compiled = condition(key, wanted)
-    assert compiled.holds(signals(**facts), Hints(**hints)) is holds  # type: ignore[arg-type]
+    asked = Request(messages=({"role": "user", "content": "Shorten this lease, no. 7, before it rents"},))
+    wording = Wording(asked, Alike({"sum up this lease": 0.9}))
+    assert compiled.holds(signals(**facts), Hints(**hints), wording) is holds  # type: ignore[arg-type]
     assert str(compiled) == says
 
 

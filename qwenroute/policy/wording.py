@@ -1,0 +1,95 @@
+"""What a request says, as far as an operator's own words, patterns and examples are held against it.
+
+That is the last user turn and nothing else: a system prompt, a tool's result or an earlier answer
+cannot set off what was taught. Of a long turn it is the beginning and the end, as the model reads
+it, so that the time this takes is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from qwenroute.analysis.view import ASK_CHARS, shorten, text_of
+from qwenroute.domain.request import Kind, Request
+
+WINDOW_CHARS = ASK_CHARS + 1
+"""The most that is read of a text; the beginning and the end are put together with a line's end."""
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Thai, Lao, Burmese, Khmer, kana, Han; and Hangul, whose particles stick to the words before them."""
+_WORD = re.compile(rf"[^\W{_UNSPACED}]+")
+_INVISIBLE = dict.fromkeys((*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xAD, 0xFEFF))
+is_unspaced = re.compile(f"[{_UNSPACED}]").search
+is_word = _WORD.fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """How near a request came to the policy's examples: the text of each that is near enough, and how near."""
+
+    similarities: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    silent: str | None = None
+    """Why the encoder said nothing, where it should have."""
+
+
+def fold(text: str) -> str:
+    """Return a text without what keywords do not distinguish: case, width, invisible characters, kinds of blanks."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+    return " ".join(text.casefold().split())
+
+
+def joins(char: str) -> bool:
+    """Whether a character goes on with the word beside it."""
+    if is_unspaced(char):
+        return False
+    return char.isalnum() or char == "_" or unicodedata.category(char)[0] == "M"
+
+
+class Wording:
+    """The text of one request, made ready when it is first asked for."""
+
+    __slots__ = ("_folded", "_request", "_text", "_words", "alike")
+
+    def __init__(self, request: Request, alike: Alike | None = None) -> None:
+        self._request = request
+        self._text: str | None = None
+        self._folded: str | None = None
+        self._words: Set[str] | None = None
+        self.alike = alike
+
+    @property
+    def text(self) -> str:
+        """What was written, bounded."""
+        if self._text is None:
+            self._text = shorten(_last_turn(self._request))
+        return self._text
+
+    @property
+    def folded(self) -> str:
+        """The same, for comparing."""
+        if self._folded is None:
+            self._folded = fold(self.text)
+        return self._folded
+
+    @property
+    def words(self) -> Set[str]:
+        """Its words, each by itself also where it stands among a script that writes without blanks."""
+        if self._words is None:
+            self._words = frozenset(_WORD.findall(self.folded))
+        return self._words
+
+
+def _last_turn(request: Request) -> str:
+    if request.kind is Kind.COMPLETION:
+        return request.prompt
+    for message in reversed(request.messages):
+        if message["role"] == "user":
+            return text_of(message.get("content"), ASK_CHARS)
+    return ""
