@@ -35,7 +35,7 @@ _WORDS: Mapping[str, str] = {
     "easy_word": "simple basic easy short quick beginner hello kid kids child simply trivial einfach fácil simples "
     "facile semplice простой простую 简单",
     "code_language": "python javascript typescript java php html css sql mysql postgresql postgres sqlite mongodb "
-    "golang kotlin perl scala haskell matlab bash powershell django flask react angular vue nodejs node numpy pandas "
+    "golang kotlin bigquery snowflake redshift duckdb clickhouse perl scala haskell matlab bash powershell django flask react angular vue nodejs node numpy pandas "
     "pytorch tensorflow keras jquery regex xml json yaml docker kubernetes git github api linux unix npm webpack "
     "spring dart flutter excel vba cpp csharp fortran cobol assembly rust swift ruby lua julia solidity graphql redis "
     "pylint pip maven gradle xcode css sass",

@@ -18,7 +18,7 @@ TEXT_TASKS = (Task.MATH, Task.CODE, Task.REASONING, Task.GENERAL)
 VISUAL_TASKS = (Task.VISION, Task.VISION_REASONING)
 LEVELS = (Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD)
 
-CONTEXT_SHARE = 0.3
+CONTEXT_SHARE = 0.6
 """What earlier turns weigh beside the last one."""
 FOLLOW_UP_SHARE = 0.7
 """The same where the last turn is too short to stand alone (`and now in Rust?`)."""
