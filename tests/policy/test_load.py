@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qwenroute.domain.capability import Role
-from qwenroute.domain.endpoint import Served
+from qwenroute.domain.endpoint import Endpoint, Served
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.price import Price, Tier
 from qwenroute.errors import ConfigurationError, DocumentError, MissingCredentials
@@ -411,3 +411,118 @@ def test_a_secret_from_a_file(write: Write, tmp_path: Path) -> None:
     found = endpoints(policy)["own"]
     assert found.api_key == "s3cret"  # type: ignore[attr-defined]
     assert "s3cret" not in repr(found)
+
+
+TAUGHT = SMALLEST.replace(
+    "routes:",
+    """\
+teach:
+  - {task: code, keywords: [kubernetes, terraform]}
+  - {task: math, pattern: '\\bintegrate\\b'}
+  - {task: reasoning, examples: [Which clause contradicts the others?]}
+embedding: {base_url: "http://gpu:8080/v1/", model: bge-m3, api_key: {env: KEY, optional: true}, min_similarity: 0.7}
+routes:""",
+).replace(
+    "    - {rule: all",
+    "    - {rule: lease, when: {keywords: lease, examples: Sum up this lease}, pool: max}\n    - {rule: all",
+)
+
+
+def test_teaching(write: Write) -> None:
+    """Each line of `teach` and each sign of a rule arrives, in order."""
+    policy = load_policy(write(TAUGHT))
+    assert [lesson.task for lesson in policy.teach] == ["code", "math", "reasoning"]
+    assert policy.examples == ("Which clause contradicts the others?", "Sum up this lease")
+    assert [str(c) for c in policy.routes["auto"].rules[0].conditions] == [
+        "keywords: lease", "examples: Sum up this lease",
+    ]  # fmt: skip
+    assert policy.embedding is not None
+    assert policy.embedding.place({"KEY": "k"}, {}, None) == ("http://gpu:8080/v1", "k")
+    assert policy.embedding.place({}, {}, None) == ("http://gpu:8080/v1", None)
+    assert policy.embedding.timeout_s == 0.2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("keywords: [kubernetes, terraform]", "keywords: []",
+         "8:18: QR103 `teach.0.keywords`: value should have at least 1 item after validation, not 0"),
+        ("task: code", "task: coed", "8:6: QR104 `teach.0.task` cannot be `coed` | did you mean `code`?"),
+        ("task: code", "task: audio",
+         "8:6: QR213 `audio` cannot be taught: whether there is sound in a request settles it | leave the line out"),
+        ("keywords: [kubernetes, terraform]", "keywords: [k8s], pattern: k8s",
+         ("8:5: QR212 this line of `teach` has `keywords` and `pattern` | "
+         "give each line one of `keywords`, `pattern`, `examples`")),
+        (", keywords: [kubernetes, terraform]", "",
+         ("8:5: QR212 this line of `teach` says for no request that it holds | "
+         "give each line one of `keywords`, `pattern`, `examples`")),
+        ("keywords: [kubernetes, terraform]", 'keywords: ["\\u200b "]',
+         "8:29: QR215 a keyword that no text can match: nothing of it can be seen | leave it out"),
+        ("keywords: [kubernetes, terraform]", "keywords: [k8s, K8S]",
+         "8:34: QR216 `K8S` stands here already (line 8), and that counts"),
+        ("pattern: '\\bintegrate\\b'", "pattern: '(a+)+b'",
+         ("9:18: QR214 the pattern repeats `(a+)`, which itself can match in several ways | bound what repeats "
+         "(`{1,20}`), follow it with a character that it cannot take, or use keywords")),
+        ("pattern: '\\bintegrate\\b'", "pattern: '[a'",
+         "9:18: QR214 the pattern is not a regular expression: unterminated character set at position 0"),
+        ("{rule: lease, when: {keywords: lease, ", "{rule: lease, when: {pattern: '.*', ",
+         "14:28: QR214 the pattern matches the empty text, so it holds for every request"),
+        ("base_url: \"http://gpu:8080/v1/\", ", "",
+         ("11:1: QR218 `embedding` needs one of `endpoint` and `base_url` | "
+         "name one of the `endpoints`, or write the address of an encoder")),
+        ("base_url: \"http://gpu:8080/v1/\", ", "endpoint: owm, model: x, min_similarity: 0.5}\n#",
+         "11:13: QR203 unknown endpoint `owm` | did you mean `own`?"),
+        ("base_url: \"http://gpu:8080/v1/\", ", "endpoint: own, ",
+         "11:43: QR218 the endpoint's own key is used; a second one has no use"),
+        ("{env: KEY, optional: true}", "abc",
+         ("11:61: QR110 a secret does not belong in this file | write `api_key: {env: NAME}` or "
+         "`api_key: {file: PATH}`, and revoke the key if the file was shared")),
+        ("routes:", "limits: {regions: [cn-beijing]}\nroutes:",
+         ("11:13: QR218 `limits.regions` keeps prompts in their regions, and this address states none | "
+         "name an `endpoint` with a region, or leave `embedding` out")),
+        (", min_similarity: 0.7", "", "11:1: QR102 `min_similarity` is missing"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_teaching(write: Write, before: str, after: str, expected: str) -> None:
+    """Each mistake in what is taught has its place, and says what to do."""
+    assert before in TAUGHT
+    assert mistakes(write(TAUGHT.replace(before, after, 1))) == [expected]
+
+
+def test_examples_without_an_encoder_and_an_encoder_without_examples(write: Write) -> None:
+    """Neither is of use without the other."""
+    without = "\n".join(line for line in TAUGHT.splitlines() if not line.startswith("embedding"))
+    assert mistakes(write(without)) == [
+        (
+            "10:34: QR217 examples need an encoder, and this policy has no `embedding` | "
+            "add `embedding: {base_url, model, min_similarity}`"
+        )
+    ]
+    alone = TAUGHT.replace("examples: [Which clause contradicts the others?]", "keywords: [clause]").replace(
+        ", examples: Sum up this lease", ""
+    )
+    assert mistakes(write(alone)) == ["11:1: QR217 nothing here has `examples`, so no encoder is ever asked"]
+
+
+def test_too_many_examples(write: Write) -> None:
+    """Each request is compared with every example; there is a bound, and it is told."""
+    many = ", ".join(f"example {number}" for number in range(501))
+    [found] = mistakes(write(TAUGHT.replace("Which clause contradicts the others?", many)))
+    assert "QR217 there are 502 examples, and 500 can be compared" in found
+
+
+def test_an_encoder_outside_the_regions_allowed_is_refused(write: Write) -> None:
+    """What keeps prompts in a region keeps them from an encoder elsewhere too."""
+    policy = load_policy(
+        write(
+            TAUGHT.replace('base_url: "http://gpu:8080/v1/", ', "endpoint: own, ").replace(
+                "api_key: {env: KEY, optional: true}, ", ""
+            )
+        )
+    )
+    assert policy.embedding is not None
+    endpoints = {"own": Endpoint(name="own", provider="openai_compatible", base_url="http://gpu", region="cn-beijing")}
+    assert policy.embedding.place({}, endpoints, frozenset({"cn-beijing"})) == ("http://gpu", None)
+    assert policy.embedding.place({}, {}, None) is None
+    with pytest.raises(ConfigurationError, match=r"to the endpoint `own` in cn-beijing, which `limits\.regions`"):
+        policy.embedding.place({}, endpoints, frozenset({"us-virginia"}))
