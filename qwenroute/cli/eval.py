@@ -68,6 +68,8 @@ def evaluate(
     rows = evaluation.read_rows(files, limit=limit)
     registry = options.registry(overlay)
     loaded = load_policy(policy)
+    if loaded.examples:
+        typer.echo("note: the policy's examples are not consulted: nothing is sent to its encoder", err=True)
     fleet = _fleet(loaded, registry, self_hosted, options.day(on) or date.today())
     with _progress() as progress:
         task = progress.add_task("evaluating", total=len(rows))
@@ -147,6 +149,7 @@ def _progress() -> Progress:
 
 def _print(console: Console, report: Report) -> None:
     unread = f", {report.unread:,} of them could not be analysed" if report.unread else ""
+    unread += f", {report.taught:,} by what the policy teaches" if report.taught else ""
     console.print(
         f"[bold]{report.rows:,} rows[/]{unread}; policy `{escape(report.policy)}` on {report.on}, "
         f"endpoints: {escape(', '.join(report.endpoints))}"

@@ -26,7 +26,7 @@ TEXT_SHOWN = 300
 
 
 class Told(NamedTuple):
-    """A row, and what the analysis told of it."""
+    """A row, and what the policy took it for."""
 
     row: Labelled
     request: Request
@@ -58,9 +58,7 @@ def evaluate(
         except InvalidRequest as error:
             unread.append(Unread(place=row.place, id=row.id, reason=str(error)))
         else:
-            signals = analyse(request)
-            told.append(Told(row, request, signals))
-            appraiser.take(row, request, signals)
+            told.append(Told(row, request, appraiser.take(row, request, analyse(request))))
         if progress is not None:
             progress()
     if not told:
@@ -76,6 +74,7 @@ def evaluate(
         rows=len(rows),
         unread=len(unread),
         unread_examples=tuple(unread[:EXAMPLES]),
+        taught=sum(signals.taught is not None for _, _, signals in told),
         text=_score(confusion.among(TEXT_TASKS)),
         visual=_score(confusion.among(VISUAL_TASKS)),
         all=_score(confusion),

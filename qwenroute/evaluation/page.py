@@ -27,7 +27,8 @@ svg { max-width: none; display: block; } .pair { display: flex; flex-wrap: wrap;
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .7rem; text-align: right; vertical-align: top; }
 th:first-child, td:first-child, td.words { text-align: left; } td small { color: var(--faint); display: block; }
 text { fill: var(--ink); font: 13px system-ui, sans-serif; } text.small { font-size: 12px; }
-text.axis { fill: var(--faint); font-size: 12px; } text.mark { font-size: 12px; font-weight: 600; }
+text.axis { fill: var(--faint); font-size: 12px; } text.mark { font-size: 12px; font-weight: 600; paint-order: stroke;
+            stroke: var(--back); stroke-width: 4px; }
 text.on { fill: var(--on); } .hit { fill: var(--hit); } .miss { fill: var(--miss); } .track { fill: var(--track); }
 .dot { fill: var(--ink); stroke: var(--back); } .frame { fill: none; stroke: var(--line); }
 .grid { stroke: var(--line); } .guide { stroke: var(--faint); } .line { fill: none; stroke-width: 2; }
@@ -49,7 +50,7 @@ def page(report: Report) -> str:
         "<h2>Confidence</h2>",
         _paragraph(
             "Expected calibration error: the sum over ten bins of the bin's share of rows times the distance of its "
-            "accuracy from its mean confidence."
+            "accuracy from its mean confidence. The darker a bar, the more rows; dots stand at the mean confidence."
         ),
         '<div class="pair">',
         *(
@@ -67,7 +68,7 @@ def page(report: Report) -> str:
         *_difficulty(report),
         "<h2>Expected quality and cost</h2>",
         *_value(report.value),
-        *(piece for part in report.outcomes for piece in _part(part)),
+        *(piece for i, part in enumerate(report.outcomes, 1) for piece in _part(part, f"outcomes-{i}")),
         "<h2>Datasets</h2>",
         _table(
             ("dataset", "rows", "accuracy", "text F1", "visual F1", "difficulty", "language"),
@@ -169,7 +170,7 @@ def _value(value: Value) -> Iterable[str]:
         )
 
 
-def _part(part: Part) -> Iterable[str]:
+def _part(part: Part, name: str) -> Iterable[str]:
     yield f"<h2>Real outcomes: {escape(part.name)}</h2>"
     yield _paragraph(
         f"{part.rows:,} rows, {part.choice_rows:,} with a choice of models; "
@@ -190,9 +191,9 @@ def _part(part: Part) -> Iterable[str]:
     ours = [(c.name, c.point) for c in part.choosers if c.point is not None]
     alone = [(s.name, s.point) for s in part.singles if s.point is not None]
     if ours and part.curve is not None:
-        router: list[Point] = [point for name, point in ours if name not in {RANDOM, ORACLE}]
+        router: list[Point] = [point for chooser, point in ours if chooser not in {RANDOM, ORACLE}]
         yield _figure(
-            "outcomes",
+            name,
             curve_plot(
                 [*ours, *alone],
                 {"router": router, "single": [point for _, point in alone]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 from qwenroute.evaluation.metrics import Calibration, Confusion, Point, hull
 from qwenroute.evaluation.report import GroupScore
@@ -64,8 +65,7 @@ def reliability_plot(found: Calibration, title: str) -> str:
             f'<circle class="dot" cx="{left + side * b.confidence:.1f}" cy="{top + side - height:.1f}" r="3.5"/>'
         )
     parts.append(_text(left + side / 2, top + side + 34, "confidence", "axis", "middle"))
-    parts.append(_text(left, top + side + 52, "darker: more rows; dots: mean confidence of the bin", "small"))
-    return _svg(left + side + 40, top + side + 58, title, parts)
+    return _svg(left + side + 20, top + side + 42, title, parts)
 
 
 def curve_plot(
@@ -167,7 +167,7 @@ def _decades(low: float, high: float) -> list[float]:
 def _between(chain: Sequence[Point]) -> list[Point]:
     """Put points between the corners of a chain."""
     found = list(chain[:1])
-    for (a, p), (b, q) in zip(chain, chain[1:], strict=False):
+    for (a, p), (b, q) in pairwise(chain):
         found += [(a + (b - a) * i / 24, p + (q - p) * i / 24) for i in range(1, 25)]
     return found
 

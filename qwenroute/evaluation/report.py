@@ -90,6 +90,8 @@ class Report:
     unread: int
     """Rows that could not be analysed; counted in `rows` and in nothing else."""
     unread_examples: tuple[Unread, ...]
+    taught: int
+    """Rows whose task was given by what the policy teaches, not by the model."""
     text: Score
     visual: Score
     all: Score

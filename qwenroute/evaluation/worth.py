@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from qwenroute.domain.capability import Deployment, Role
+from qwenroute.domain.decision import Decision, Step
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Difficulty, Signals, Task
 from qwenroute.errors import NoDeployment
@@ -192,19 +193,25 @@ class Appraiser:
         self._roles: dict[str, dict[str, int]] = {}
         self._models: dict[str, int] = {}
 
-    def take(self, row: Labelled, request: Request, signals: Signals) -> None:
-        """Follow one row."""
+    def take(self, row: Labelled, request: Request, signals: Signals) -> Signals:
+        """Follow one row; return the signals that the policy went by, with what its operators taught it."""
         truths = tuple(
             replace(signals, task=row.task, difficulty=level)
             for level in ((row.difficulty,) if row.difficulty is not None else Difficulty)
         )
         self._tasks.append(row.task)
-        found: dict[str, Worth | None] = {POLICY: self._follow(request, signals, truths, count=row.task)}
+        decision = self._decide(request, signals)
+        if decision.plan.steps:
+            self._count(row.task, decision.first)
+        found: dict[str, Worth | None] = {POLICY: self._worth(decision, truths)}
         for name in self._policy.objectives:
             asked = replace(request, hints=replace(request.hints, objective=name))
-            found[objective_name(name)] = self._follow(asked, signals, truths)
+            found[objective_name(name)] = self._worth(self._decide(asked, signals), truths)
+        # The application's own word for the task: nothing that was taught goes before it.
+        asked = replace(request, hints=replace(request.hints, task=row.task))
         known = truths[0] if len(truths) == 1 else replace(signals, task=row.task)
-        found[TOLD] = self._follow(request, replace(known, task_confidence=1.0, difficulty_confidence=1.0), truths)
+        known = replace(known, task_confidence=1.0, difficulty_confidence=1.0)
+        found[TOLD] = self._worth(self._decide(asked, known), truths)
         fit = self._fit(request, truths)
         for name, (deployment, _) in self._fixed.items():
             found[name] = fit.get(deployment.id)
@@ -213,6 +220,7 @@ class Appraiser:
         found[BEST] = min(fit.values(), key=_best_first, default=None)
         for name, tally in self._tallies.items():
             tally.found.append(found[name])
+        return decision.signals
 
     def value(self) -> Value:
         """Return what it all came to."""
@@ -231,20 +239,24 @@ class Appraiser:
             models=dict(sorted(self._models.items(), key=_most)),
         )
 
-    def _follow(
-        self, request: Request, signals: Signals, truths: Sequence[Signals], *, count: Task | None = None
-    ) -> Worth | None:
+    def _decide(self, request: Request, signals: Signals) -> Decision:
         try:
-            step = decide(request, signals, self._policy, self._fleet).first
-        except NoDeployment:
+            return decide(request, signals, self._policy, self._fleet)
+        except NoDeployment as refused:
+            return refused.decision
+
+    def _worth(self, decision: Decision, truths: Sequence[Signals]) -> Worth | None:
+        if not decision.plan.steps:
             return None
-        if count is not None:
-            roles = self._roles.setdefault(count, {})
-            role = str(step.role or step.pool)
-            roles[role] = roles.get(role, 0) + 1
-            self._models[step.deployment.model] = self._models.get(step.deployment.model, 0) + 1
+        step = decision.first
         thinking = thinks(step.deployment, step.thinking)
         return _mean_worth([self._rate(truth, step.deployment, thinking=thinking) for truth in truths])
+
+    def _count(self, task: Task, step: Step) -> None:
+        roles = self._roles.setdefault(task, {})
+        role = str(step.role or step.pool)
+        roles[role] = roles.get(role, 0) + 1
+        self._models[step.deployment.model] = self._models.get(step.deployment.model, 0) + 1
 
     def _rate(self, truth: Signals, deployment: Deployment, *, thinking: bool) -> Worth:
         rated = rate(forecast(truth), deployment, self._policy.objective, self._fleet.usd_per, pool="", thinks=thinking)
