@@ -234,6 +234,8 @@ def _value(value: Value) -> Table:
         ("", "served", "quality", "USD", "quality, common rows", "USD, common rows"),
     )
     table.caption = f"common rows: the {value.common_rows:,} that every one of these can serve"
+    if value.list_prices_of is not None:
+        table.caption += f"; own hardware counts at the list prices of {value.list_prices_of}"
     for s in value.strategies:
         table.add_row(
             f"{escape(s.name)}\n[dim]{escape(_strategy_note(s.what, s.unserved, s.unpriced))}[/]",

@@ -51,7 +51,7 @@ def evaluate(
     """
     told: list[Told] = []
     unread: list[Unread] = []
-    appraiser = Appraiser(policy, fleet)
+    appraiser = Appraiser(policy, fleet, registry)
     for row in rows:
         try:
             request = read_request({"messages": row.messages})

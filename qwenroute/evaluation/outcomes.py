@@ -9,14 +9,13 @@ that prices most of the models, whether they are still offered there or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from qwenroute.domain.capability import Deployment
-from qwenroute.domain.endpoint import Endpoint, Served
 from qwenroute.domain.price import Usage
 from qwenroute.domain.signals import Signals
+from qwenroute.evaluation.list_prices import listed
 from qwenroute.evaluation.metrics import Point
 from qwenroute.evaluation.rows import Labelled
 from qwenroute.evaluation.worth import Curve, mean, objective_name
@@ -109,7 +108,7 @@ class _Part:
         names = dict.fromkeys(model for one in seen for model in one.row.outcomes)
         self._known = {name: found.card.id for name in names if (found := registry.find(name)) is not None}
         self._unknown = [name for name in names if name not in self._known]
-        self._region, self._deployments = _priced(dict.fromkeys(self._known.values()), policy, fleet, registry)
+        self._region, self._deployments = listed(dict.fromkeys(self._known.values()), policy, fleet, registry)
         currencies = {d.price.currency for d in self._deployments.values() if d.price is not None}
         self._usd_per = {c: rate for c in currencies if (rate := policy.usd_per(c)) is not None}
 
@@ -215,32 +214,3 @@ def _chooser(name: str, chosen: Sequence[_Answer]) -> Chooser:
         cost_usd=mean(answer.cost_usd for answer in chosen if answer.cost_usd is not None),
         chosen=models,
     )
-
-
-def _priced(
-    models: Iterable[str], policy: Policy, fleet: Fleet, registry: Registry
-) -> tuple[str | None, Mapping[str, Deployment]]:
-    """Return deployments of the models at the list prices of one region, or without any."""
-    models = list(models)
-    prices = {
-        model: {
-            region
-            for region, here in ({} if card.dashscope is None else card.dashscope.regions).items()
-            if here.price is not None and policy.usd_per(here.price.currency) is not None
-        }
-        for model in models
-        for card in [registry.cards[model]]
-    }
-    ours = {e.region for e in fleet.endpoints.values()}
-    regions = sorted({region for found in prices.values() for region in found})
-    best = max(regions, key=lambda r: (sum(r in found for found in prices.values()), r in ours), default=None)
-
-    def there(provider: str, region: str | None, served: Iterable[str]) -> Iterable[Deployment]:
-        listed = tuple(Served(model=model) for model in served)
-        return registry.deployments(Endpoint(name="list", provider=provider, region=region, served=listed), fleet.on)
-
-    listed = [model for model in models if best in prices[model]]
-    others = [model for model in models if model not in listed]
-    found = [*there("dashscope", best, listed)] if listed else []
-    found += there("openai_compatible", None, others) if others else ()
-    return best, {deployment.model: deployment for deployment in found}

@@ -41,7 +41,8 @@ def page(report: Report) -> str:
     parts = [
         f"<h1>Evaluation of the policy {escape(report.policy)}</h1>",
         _paragraph(
-            f"{report.rows:,} labelled rows, {report.unread:,} of them could not be analysed; as of {report.on}, "
+            f"{report.rows:,} labelled rows, {report.unread:,} of them could not be analysed, {report.taught:,} told "
+            f"by what the policy teaches; as of {report.on}, "
             f"endpoints: {', '.join(report.endpoints)}; policy {report.policy_hash}. Nothing was called."
         ),
         "<h2>Tasks</h2>",
@@ -131,6 +132,7 @@ def _value(value: Value) -> Iterable[str]:
     yield _paragraph(
         "By published scores and list prices, with the true labels; common rows are the "
         f"{value.common_rows:,} that every one of these can serve."
+        + (f" Own hardware counts at the list prices of {value.list_prices_of}." if value.list_prices_of else "")
     )
     yield _table(
         ("", "served", "quality", "USD", "quality, common", "USD, common"),

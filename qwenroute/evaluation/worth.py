@@ -2,7 +2,8 @@
 
 Every strategy is measured with the true labels: its model's quality prior for the row's task and
 difficulty, and the cost of an answer as long as such requests usually get. Where a row has no
-difficulty, the mean over the three stands in.
+difficulty, the mean over the three stands in. Routing counts hardware of one's own as free; here it
+counts at the platform's list price of the model, so that sizes can be compared.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from qwenroute.domain.decision import Decision, Step
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Difficulty, Signals, Task
 from qwenroute.errors import NoDeployment
+from qwenroute.evaluation.list_prices import listed
 from qwenroute.evaluation.metrics import Point, area
 from qwenroute.evaluation.rows import Labelled
 from qwenroute.policy import Policy
+from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
 from qwenroute.routing.needs import Needs, ceiling, parameters, thinks
-from qwenroute.routing.score import forecast, rate
+from qwenroute.routing.score import expect, forecast, rate
 from qwenroute.routing.target import Stage, Target, shape_of
 
 POLICY, TOLD, RANDOM = "policy", "policy, told the labels", "random"
@@ -118,6 +121,8 @@ class Value:
     rows: int
     common_rows: int
     """Rows that every strategy can serve; those are what the curve is of."""
+    list_prices_of: str | None
+    """The region at whose list prices hardware of one's own counts; None: there is none, or no price."""
     strategies: tuple[Strategy, ...]
     curve: Curve
     roles: Mapping[str, Mapping[str, int]]
@@ -166,8 +171,13 @@ class Tally:
 class Appraiser:
     """Follows every strategy through the rows."""
 
-    def __init__(self, policy: Policy, fleet: Fleet) -> None:
+    def __init__(self, policy: Policy, fleet: Fleet, registry: Registry) -> None:
         """Pick the baselines that the fleet has."""
+        own = [d for d in fleet.deployments if d.price is None and d.provider == "openai_compatible"]
+        self._list_region, at_list = listed(dict.fromkeys(d.model for d in own), policy, fleet, registry)
+        self._list_prices = {d.id: price for d in own if (price := at_list[d.model].price) is not None}
+        currencies = {price.currency for price in self._list_prices.values()}
+        self._list_usd_per = {currency: policy.usd_per(currency) or 0.0 for currency in currencies}
         self._policy, self._fleet = policy, fleet
         self._everything = Target((Stage("all", None, fleet.deployments),))
         self._kept: dict[Hashable, Mapping[str, Worth]] = {}
@@ -230,6 +240,7 @@ class Appraiser:
         return Value(
             rows=len(self._tasks),
             common_rows=len(common),
+            list_prices_of=self._list_region if self._list_prices else None,
             strategies=strategies,
             curve=Curve.of(
                 (s.point for s in strategies if s.kind is Kind.OBJECTIVE),
@@ -259,8 +270,14 @@ class Appraiser:
         self._models[step.deployment.model] = self._models.get(step.deployment.model, 0) + 1
 
     def _rate(self, truth: Signals, deployment: Deployment, *, thinking: bool) -> Worth:
-        rated = rate(forecast(truth), deployment, self._policy.objective, self._fleet.usd_per, pool="", thinks=thinking)
-        return Worth(rated.quality, rated.expected_cost_usd, rated.score)
+        foreseen = forecast(truth)
+        rated = rate(foreseen, deployment, self._policy.objective, self._fleet.usd_per, pool="", thinks=thinking)
+        cost = rated.expected_cost_usd
+        price = self._list_prices.get(deployment.id)
+        if price is not None:
+            usage = expect(foreseen, deployment, thinks=thinking)
+            cost = price.cost(usage, thought=thinking).amount * self._list_usd_per[price.currency]
+        return Worth(rated.quality, cost, rated.score)
 
     def _fit(self, request: Request, truths: Sequence[Signals]) -> Mapping[str, Worth]:
         """Return what each deployment that can serve a request, asked outright, is worth to it."""
@@ -286,7 +303,8 @@ class Appraiser:
                 return kept
         needs = Needs(signals=truth, parameters=asked, limits=limits, usd_per=self._fleet.usd_per)
         survey = target.survey(needs, self._policy.objective, shape, {})
-        found = {c.deployment: Worth(c.quality, c.expected_cost_usd, c.score) for c in survey.candidates}
+        fit = [self._fleet.by_id[candidate.deployment] for candidate in survey.candidates]
+        found = {d.id: self._rate(truth, d, thinking=thinks(d, None)) for d in fit}
         if key is not None:
             self._kept[key] = found
         return found

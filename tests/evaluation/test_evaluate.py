@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from qwenroute import Registry
+from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import InvalidRequest
 from qwenroute.evaluation import Report, evaluate, read_rows
 from qwenroute.evaluation.worth import Strategy, baselines
 from qwenroute.policy import load_policy
 from qwenroute.routing import Fleet
+from qwenroute.routing.expectation import ANSWER_TOKENS
 from tests.evaluation.labelled import SAID, row, write
 
 TODAY = date(2026, 11, 24)
@@ -73,7 +75,7 @@ def test_difficulty_is_measured_where_it_is_known(tmp_path: Path) -> None:
 
 
 def test_strategies_by_hand(tmp_path: Path) -> None:
-    """Two models of one's own: each baseline's quality is the registry's prior, and own hardware bills nobody."""
+    """Two models of one's own: each baseline's quality is the registry's prior."""
     registry = Registry.load()
     small, large = (registry.quality(f"qwen2.5-{size}-instruct") for size in ("7b", "72b"))
     found = report(tmp_path, row("math"), row("general"), models="qwen2.5-7b-instruct,qwen2.5-72b-instruct")
@@ -84,8 +86,23 @@ def test_strategies_by_hand(tmp_path: Path) -> None:
     assert strategy(found, "random").quality == pytest.approx(sum(means) / 2)
     best = sum(max(small[cell].value, large[cell].value) for cell in cells) / 2
     assert strategy(found, "best per label").quality == pytest.approx(best)
-    assert (strategy(found, "always 7B").unpriced, strategy(found, "always 7B").cost_usd) == (2, None)
     assert "always Max" not in {s.name for s in found.value.strategies}
+
+
+def test_own_hardware_counts_at_list_prices(tmp_path: Path) -> None:
+    """The price of the model where the platform lists it, though routing counts it as free; None without one."""
+    found = report(tmp_path, row("math"), models="qwen2.5-7b-instruct,qwen2.5-72b-instruct")
+    assert found.value.list_prices_of == "cn-beijing"
+    small, large = strategy(found, "always 7B").cost_usd, strategy(found, "always 72B").cost_usd
+    assert small is not None
+    assert large is not None
+    # 0.5 and 1 yuan against 4 and 12 for a million tokens in and out: between eight and twelve times as much.
+    assert 8 * small < large < 12 * small
+    assert small > ANSWER_TOKENS[Task.MATH][Difficulty.EASY] * 1e-6 * 0.1434
+    assert {s.unpriced for s in found.value.strategies} == {0}
+    unlisted = report(tmp_path, row("audio"), models="qwen2.5-omni-3b")
+    assert unlisted.value.list_prices_of is None
+    assert (strategy(unlisted, "policy").unpriced, strategy(unlisted, "policy").cost_usd) == (1, None)
 
 
 def test_a_difficulty_that_is_not_known_is_averaged(tmp_path: Path) -> None:
