@@ -269,7 +269,7 @@ def _part(part: Part) -> Table:
         table.add_section()
     for chooser in part.choosers:
         chosen = ", ".join(f"{model} {count:,}" for model, count in chooser.chosen.items())
-        name = chooser.name + (f"\n[dim]{escape(chosen)}[/]" if chosen else "")
+        name = escape(chooser.name) + (f"\n[dim]{escape(chosen)}[/]" if chosen else "")
         table.add_row(name, f"{part.choice_rows:,}", _share(chooser.score), "", _usd(chooser.cost_usd))
     if not part.choosers:
         table.caption = "no row has two known models to choose from"

@@ -117,6 +117,31 @@ def test_what_rows_say_is_escaped(tmp_path: Path) -> None:
     assert "[bold]" in run(write(tmp_path / "rows.jsonl", row(id="[bold]/1")))
 
 
+FREE = """
+version: 1
+endpoints:
+  mine:
+    provider: openai_compatible
+    base_url: http://127.0.0.1:9/v1
+    models:
+      - {model: qwen2.5-7b-instruct, price: {currency: USD, input: 0, output: 0}}
+routes:
+  auto:
+    - {rule: all, pool: general}
+"""
+
+
+def test_a_price_of_nothing_is_a_price(tmp_path: Path) -> None:
+    """An operator who says that it is free is believed, and the curve is drawn all the same."""
+    policy, out = tmp_path / "free.yaml", tmp_path / "out.html"
+    policy.write_text(FREE, encoding="utf-8")
+    path = write(tmp_path / "rows.jsonl", row("math"), row("general"))
+    shown = json.loads(run(path, "--json", "--policy", policy, "--html", out))
+    assert {s["cost_usd"] for s in shown["value"]["strategies"]} == {0.0}
+    assert shown["value"]["list_prices_of"] is None
+    assert "curve" in Page(out.read_text(encoding="utf-8")).figures
+
+
 def test_a_server_that_is_only_thought_of(tmp_path: Path) -> None:
     """--self-hosted needs no server and no key, and the platform is not there then."""
     path = write(tmp_path / "rows.jsonl", row("math"), row("code"))
