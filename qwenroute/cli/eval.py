@@ -172,9 +172,16 @@ def _print(console: Console, report: Report) -> None:
     )
     console.print(f"expected calibration error (10 bins): {errors or 'none'}\n")
     console.print(_value(report.value))
+    for s in report.value.strategies:
+        console.print(f"[dim]{escape(f'{s.name}: {_strategy_note(s.what, s.unserved, s.unpriced)}')}[/]")
+    console.print()
     _print_curve(console, report.value.curve)
     for part in report.outcomes:
         console.print(_part(part))
+        for chooser in part.choosers:
+            chosen = ", ".join(f"{model} {count:,}" for model, count in chooser.chosen.items())
+            if chosen:
+                console.print(f"[dim]{escape(f'{chooser.name} chose {chosen}')}[/]")
         if part.curve is not None:
             _print_curve(console, part.curve)
     for mistake in report.mistakes:
@@ -231,14 +238,14 @@ def _groups(title: str, groups: Mapping[str, GroupScore]) -> Table:
 def _value(value: Value) -> Table:
     table = _table(
         "Expected quality and cost of a request, by published scores and list prices",
-        ("", "served", "quality", "USD", "quality, common rows", "USD, common rows"),
+        ("", "served", "quality", "USD", "common quality", "common USD"),
     )
-    table.caption = f"common rows: the {value.common_rows:,} that every one of these can serve"
+    table.caption = f"common: over the {value.common_rows:,} rows that every one of these can serve"
     if value.list_prices_of is not None:
-        table.caption += f"; own hardware counts at the list prices of {value.list_prices_of}"
+        table.caption += f";\nown hardware counts at the list prices of {value.list_prices_of}"
     for s in value.strategies:
         table.add_row(
-            f"{escape(s.name)}\n[dim]{escape(_strategy_note(s.what, s.unserved, s.unpriced))}[/]",
+            escape(s.name),
             f"{s.served:,}",
             _share(s.quality),
             _usd(s.cost_usd),
@@ -268,9 +275,7 @@ def _part(part: Part) -> Table:
     if part.choosers:
         table.add_section()
     for chooser in part.choosers:
-        chosen = ", ".join(f"{model} {count:,}" for model, count in chooser.chosen.items())
-        name = escape(chooser.name) + (f"\n[dim]{escape(chosen)}[/]" if chosen else "")
-        table.add_row(name, f"{part.choice_rows:,}", _share(chooser.score), "", _usd(chooser.cost_usd))
+        table.add_row(escape(chooser.name), f"{part.choice_rows:,}", _share(chooser.score), "", _usd(chooser.cost_usd))
     if not part.choosers:
         table.caption = "no row has two known models to choose from"
     return table
