@@ -20,6 +20,8 @@ MAX_KEPT = 2_000
 COMPARED_AT_ONCE = 32
 """After so many comparisons the loop gets a turn."""
 
+UNREAD = "the encoder has not read the examples yet"
+
 Tell = Callable[[str], None]
 
 
@@ -44,6 +46,7 @@ class Resemblance:
         self._rest_until = 0.0
         self._rest_s = REST_S
         self._failing = False
+        self._waited = False
         self.failures = 0
 
     async def compare(self, text: str) -> Alike:
@@ -56,6 +59,9 @@ class Resemblance:
         now = asyncio.get_running_loop().time()
         if now < self._rest_until:
             return Alike(silent="the encoder failed a moment ago")
+        learning = self._learning
+        if self._known is None and self._waited and learning is not None and not learning.done():
+            return Alike(silent=UNREAD)  # one request waited for the examples in vain; the next ones need not
         try:
             async with asyncio.timeout(self._within_s):
                 known = self._known
@@ -65,7 +71,8 @@ class Resemblance:
                 alike = await self._near(asked, known)
         except TimeoutError:
             if self._known is None:
-                return Alike(silent="the encoder has not read the examples yet")
+                self._waited = True
+                return Alike(silent=UNREAD)
             return self._failed(f"no answer within {self._within_s * 1000:g} ms")
         except (QwenRouteError, ValueError) as error:
             return self._failed(str(error))

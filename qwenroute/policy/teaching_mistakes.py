@@ -58,9 +58,7 @@ def _entries(
         same = text if key == "pattern" else fold(text)
         if key == "pattern" and (why := objection(text)) is not None:
             hint = "bound what repeats (`{1,20}`), follow it with a character that it cannot take, or use keywords"
-            yield document.diagnostic(
-                at, "QR214", f"the pattern {why}", hint if "repe" in why else None
-            )
+            yield document.diagnostic(at, "QR214", f"the pattern {why}", hint if "repe" in why else None)
         elif not same:
             said = "keyword that no text can match" if key == "keywords" else "example without any text"
             yield document.diagnostic(at, "QR215", f"a {said}: nothing of it can be seen", "leave it out")

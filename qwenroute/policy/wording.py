@@ -24,6 +24,8 @@ _UNSPACED = (
 )
 """Thai, Lao, Burmese, Khmer, kana, Han; and Hangul, whose particles stick to the words before them."""
 _WORD = re.compile(rf"[^\W{_UNSPACED}]+")
+_SPLIT = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+"""What ends a word in ASCII; a third of the time that the expression takes."""
 _INVISIBLE = dict.fromkeys((*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xAD, 0xFEFF))
 is_unspaced = re.compile(f"[{_UNSPACED}]").search
 is_word = _WORD.fullmatch
@@ -82,7 +84,9 @@ class Wording:
     def words(self) -> Set[str]:
         """Its words, each by itself also where it stands among a script that writes without blanks."""
         if self._words is None:
-            self._words = frozenset(_WORD.findall(self.folded))
+            folded = self.folded
+            found = folded.translate(_SPLIT).split() if folded.isascii() else _WORD.findall(folded)
+            self._words = frozenset(found)
         return self._words
 
 

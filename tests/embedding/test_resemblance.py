@@ -138,6 +138,8 @@ async def test_a_slow_encoder_is_not_waited_for(fake: FakeEncoder, transport: Ai
     near = resemblance(fake, transport, told, within_s=0.05)
     fake.held = asyncio.Event()
     assert (await near.compare("a")).silent == "the encoder has not read the examples yet"
+    near._within_s = 1e9  # a second one would wait for ever
+    assert (await near.compare("a")).silent == "the encoder has not read the examples yet"
     assert near.failures == 0
     fake.held.set()
     learning = near._learning
