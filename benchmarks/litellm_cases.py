@@ -148,7 +148,8 @@ async def dead_primary(running: SimulatorHandle, requests: int = 20) -> Measured
     async with router(running, "breaker: {failures: 2}") as ours:
         for _ in range(requests):
             answer = await ours.chat.completions.create(messages=HELLO)
-        called = calls(running, PRIMARY)
+            answered += answer.route.deployment != f"{MODEL}@{PRIMARY}"
+    called = calls(running, PRIMARY)
     return Measured(
         f"a dead primary alone in its pool, {requests} requests",
         "it is called 20 times",
