@@ -141,6 +141,9 @@ class GiveUp:
 
 Command = Call | SetTimer | Cancel | Relay | Deliver | GiveUp
 
+LOOK_AGAIN_S = 0.1
+"""How soon to ask again for a deployment whose probe is under way."""
+
 _ACCOUNT = frozenset({FailureKind.AUTHENTICATION, FailureKind.BILLING})
 
 
@@ -228,6 +231,8 @@ class Execution:
                 step = self._live.pop(attempt)
                 self.sent -= 1
                 until = obstacle.until
+                if until is None and obstacle.gate == "circuit":
+                    until = now + LOOK_AGAIN_S  # a probe is under way: its end is near, and unknown
                 self._blocked[step] = None if until is None or until <= now else until
                 return self._go_on(None, None, now)
             case TimerFired(timer=timer):

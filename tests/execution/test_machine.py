@@ -12,6 +12,7 @@ from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.health import Obstacle
 from qwenroute.execution.backoff import backoff
 from qwenroute.execution.machine import (
+    LOOK_AGAIN_S,
     Call,
     Cancel,
     Cause,
@@ -327,3 +328,16 @@ def test_a_broken_stream_waits_for_no_step_that_could_not_go_on() -> None:
     m.handle(Refused(1, Obstacle(gate="cooldown", reason="too many requests", until=1.0)), 0.0)
     assert m.handle(FirstToken(2), 0.5) == [Relay(2)]
     assert m.handle(failed(FailureKind.STREAM_CUT, 2, resumable=True), 2.0) == [GiveUp(Cause.INTERRUPTED)]
+
+
+def test_the_end_of_a_probe_is_waited_for() -> None:
+    """Nobody knows when it ends, so it is asked again and again, for as long as the queue allows."""
+    p = plan(A, queue_s=0.25)
+    m = machine(p)
+    probing = Refused(1, Obstacle(gate="circuit", reason="a probe is under way"))
+    m.start(0.0)
+    assert m.handle(probing, 0.0) == [again(0, LOOK_AGAIN_S)]
+    assert m.handle(fired(0), 0.1) == [Call(2, p.steps[0])]
+    assert m.handle(replace(probing, attempt=2), 0.1) == [again(0, pytest.approx(LOOK_AGAIN_S))]
+    assert m.handle(fired(0), 0.2) == [Call(3, p.steps[0])]
+    assert m.handle(replace(probing, attempt=3), 0.2) == [GiveUp(Cause.UNAVAILABLE)]
