@@ -402,5 +402,6 @@ _LIMITS = frozenset({FailureKind.RATE_LIMITED, FailureKind.TOKENS_LIMITED, Failu
 def _continues(step: Step) -> bool:
     """Whether a step can go on from a prefix: it takes one, and would not think first."""
     deployment = step.deployment
-    thinks = deployment.thinking is Thinking.ALWAYS or step.thinking is True
+    on = deployment.thinking_default_on if step.thinking is None else step.thinking
+    thinks = deployment.thinking is Thinking.ALWAYS or (deployment.thinking is Thinking.HYBRID and on)
     return deployment.partial is True and not thinks

@@ -295,9 +295,7 @@ def test_a_slip_in_a_parameter_is_told(name: str, meant: str) -> None:
         read_request({"messages": [{"role": "user", "content": "hi"}], name: 1})
 
 
-@pytest.mark.parametrize(
-    "name", ["length_penalty", "stop_token_ids", "store", "license", "why", "guided_json"]
-)
+@pytest.mark.parametrize("name", ["length_penalty", "stop_token_ids", "store", "license", "why", "guided_json"])
 def test_a_hosts_own_parameter_goes_through(name: str) -> None:
     """Names that are like none that is known belong to some host."""
     body = {"messages": [{"role": "user", "content": "hi"}], name: "none"}
