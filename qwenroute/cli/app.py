@@ -10,6 +10,7 @@ import qwenroute
 from qwenroute.cli import exits
 from qwenroute.cli.ask import ask
 from qwenroute.cli.demo import demo
+from qwenroute.cli.health import health
 from qwenroute.cli.models import app as models
 from qwenroute.cli.route import route
 from qwenroute.cli.simulate import simulate
@@ -42,5 +43,6 @@ def _root(
 app.command(epilog=exits.TABLE)(demo)
 app.command(epilog=exits.TABLE)(ask)
 app.command(epilog=exits.TABLE)(route)
+app.command(epilog=exits.TABLE)(health)
 app.add_typer(models, name="models", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

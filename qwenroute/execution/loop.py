@@ -237,9 +237,9 @@ class Run(Generic[Answer, Piece]):
             tokens = self._prompt_tokens(call.step)  # settled with what the answer really took
         ticket = self._means.gatekeeper.admit(deployment, tokens, self._now())
         if isinstance(ticket, Obstacle):
-            self._passed_over.append(
-                Rejection(deployment=deployment.id, gate=ticket.gate, reason=ticket.reason),
-            )
+            passed = Rejection(deployment=deployment.id, gate=ticket.gate, reason=ticket.reason)
+            if passed not in self._passed_over:
+                self._passed_over.append(passed)
             return Refused(call.attempt, ticket)
         plan = self._decision.plan
         self._live[call.attempt] = LiveAttempt(

@@ -114,6 +114,8 @@ def on_a_server(card: ModelCard, place: Place, host: Host | None, quality: Mappi
         longest = host.max_output_tokens
     if longest is not None and window is not None:
         longest = min(longest, window)
+    # vLLM continues a final message, Ollama does by itself; of other hosts nobody says (docs.vllm.ai).
+    partial = card.features.partial if host is None and place.endpoint.provider == "openai_compatible" else None
     tools = None if own is None else own.tools
     json_mode = None if thinks else True
     if host is not None:
@@ -126,6 +128,7 @@ def on_a_server(card: ModelCard, place: Place, host: Host | None, quality: Mappi
         max_output_tokens=longest,
         media=_own_media(card),
         voices=(card.speech.voices_self_host or ()) if card.speech and Modality.AUDIO in output else (),
+        partial=partial,
         tools=tools,
         tool_choices=_CHOICES_EVERYWHERE,
         json_object=json_mode,

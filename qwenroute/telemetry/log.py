@@ -1,4 +1,5 @@
-"""Log events, through structlog into the standard library's logging: silent until configured.
+"""Log events, through structlog into the standard library's logging: which shows warnings on stderr until an
+application configures it.
 
 No event carries prompt or answer text.
 """
