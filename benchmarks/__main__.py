@@ -37,7 +37,7 @@ WIDTH = 120
 # How many a round takes of each peer: about equally long for all of them.
 SHARE = {"aiohttp": 6, "qwenroute": 4, "openai": 2, "litellm": 1}
 # Over how many calls memory is watched, in bursts.
-WATCHED = {"aiohttp": 20_000, "qwenroute": 20_000, "openai": 2_000, "litellm": 1_000}
+WATCHED = {"aiohttp": 20_000, "qwenroute": 100_000, "openai": 2_000, "litellm": 1_000}
 BURST = 500
 
 Round = Mapping[str, float]
