@@ -238,6 +238,10 @@ class Execution:
             case TimerFired(timer=timer):
                 return self._fired(timer, now)
 
+    def spend(self, usd: float) -> None:
+        """Count what an attempt cost that was cancelled: the allowance is one for all of them."""
+        self._spent_usd += usd
+
     def _launch(self, step: int, now: float) -> list[Command]:
         """Start an attempt, and the clock that says when it is slow."""
         if now >= self._deadline:
@@ -256,6 +260,7 @@ class Execution:
 
     def _first_token(self, attempt: int) -> list[Command]:
         cancelled = self._cancel_others(attempt)
+        self._timers.discard(Hedging(attempt))  # whoever has begun to answer is not slow any more
         if not self._streamed:
             return cancelled
         self._committed = attempt
