@@ -78,7 +78,6 @@ def on_dashscope(card: ModelCard, place: Place, platform: Platform, quality: Map
     rates = (snapshot.rate_limits.get(region or "") if snapshot else None) or (here.rate_limits if here else None)
     return replace(
         _common(card, place, quality),
-        region=region,
         output=_modalities(card.modalities.output),
         context_tokens=limits.get("context_tokens"),
         max_input_tokens=limits.get("max_input_tokens"),
@@ -148,6 +147,7 @@ def _common(card: ModelCard, place: Place, quality: Mapping[str, Quality]) -> De
         wire_model=place.wire_model,
         endpoint=place.endpoint.name,
         provider=place.endpoint.provider,
+        region=place.endpoint.region,
         roles=card.roles_on(place.on),
         licence=card.licence,
         lifecycle=place.state.status,
