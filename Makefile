@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test quick check format api bench clean package dev
+.PHONY: help demo test quick check format api bench chaos clean package dev
 
 # Give PYTHON=/path/to/python to choose one; else the first of these that runs and is new enough.
 PYTHON ?=
@@ -48,6 +48,9 @@ api: dev ## rewrite tests/contracts/public_api.txt from the code
 
 bench: dev ## the figures, beside aiohttp, the openai SDK and litellm; ARGS=--quick for a first look
 	@$(PY) -m benchmarks $(ARGS)
+
+chaos: dev ## 20,000 requests while deployments fail, stall, cut and recover; fails if a caller would notice
+	@$(PY) -m benchmarks.chaos $(ARGS)
 
 clean: ## remove .venv and everything else that was made here
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/results

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from benchmarks import footprint
 from benchmarks.cores import pin
+from benchmarks.litellm_cases import cases
 from benchmarks.peers import PEERS
 from benchmarks.prompts import KINDS
 from benchmarks.worker import Worker
@@ -36,7 +37,7 @@ WIDTH = 120
 # How many a round takes of each peer: about equally long for all of them.
 SHARE = {"aiohttp": 6, "qwenroute": 4, "openai": 2, "litellm": 1}
 # Over how many calls memory is watched, in bursts.
-WATCHED = {"aiohttp": 20_000, "qwenroute": 20_000, "openai": 2_000, "litellm": 1_000}
+WATCHED = {"aiohttp": 20_000, "qwenroute": 100_000, "openai": 2_000, "litellm": 1_000}
 BURST = 500
 
 Round = Mapping[str, float]
@@ -47,7 +48,7 @@ def main() -> None:
     """Run every benchmark, or those asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a first look: fewer rounds")
-    parser.add_argument("--only", choices=["decisions", "calls", "footprint"], help="one part of them")
+    parser.add_argument("--only", choices=["decisions", "calls", "footprint", "cases"], help="one part of them")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where the figures go (%(default)s)")
     arguments = parser.parse_args()
     rounds = 3 if arguments.quick else ROUNDS
@@ -63,6 +64,7 @@ def main() -> None:
         "decisions": decisions,
         "calls": calls,
         "footprint": costs_before_use,
+        "cases": cases,
     }
     for name, part in parts.items():
         if arguments.only in (None, name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Generic
 
 from openai.types.chat import ChatCompletion
@@ -15,6 +16,7 @@ from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.price import Money, Usage
 from qwenroute.domain.record import Record
 from qwenroute.domain.request import Kind, Request
+from qwenroute.errors import AttemptFailed
 from qwenroute.execution.codec import Answer, Codec, Collecting, Piece
 from qwenroute.execution.hooks import Arriving
 from qwenroute.policy import Policy
@@ -106,7 +108,8 @@ class Keeping(Generic[Answer, Piece]):
                 collector.add(piece)
         elif collector is not None:
             self._collector = None
-            self._kept.keep(self._key, self._request, self._stream.record(), collector.finish())
+            with suppress(AttemptFailed):  # what cannot be put together is not kept; the caller has it all the same
+                self._kept.keep(self._key, self._request, self._stream.record(), collector.finish())
         return piece
 
     async def aclose(self) -> None:

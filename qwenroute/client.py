@@ -112,6 +112,8 @@ class AsyncRouter:
         self._resemblance: Resemblance | None = None
         self._means: Means | None = None
         self._calls: set[asyncio.Task[object]] = set()
+        self._ending: set[asyncio.Task[object]] = set()
+        self._ended: asyncio.Event | None = None
         self._streams: weakref.WeakSet[Closing] = weakref.WeakSet()
         self._closed = False
         self.chat = AsyncChat(self)
@@ -169,9 +171,16 @@ class AsyncRouter:
             return await self._call(kind, body, codec)
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
+        except asyncio.CancelledError:
+            if task in self._ending and task.uncancel() == 0:  # nobody but `aclose` wanted it
+                raise as_openai(ConfigurationError("this router was closed during the call")) from None
+            raise
         finally:
             if task is not None:
                 self._calls.discard(task)
+                if self._ended is not None:
+                    self._ending.discard(task)
+                    self._ended.set()
 
     async def _call(
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
@@ -273,8 +282,14 @@ class AsyncRouter:
     async def aclose(self) -> None:
         """End what is under way, and close every connection that was opened here. Idempotent."""
         self.shut()
-        for call in [c for c in self._calls if c is not asyncio.current_task()]:
+        here, loop = asyncio.current_task(), asyncio.get_running_loop()
+        self._ended = self._ended or asyncio.Event()
+        for call in self._calls - self._ending - {here}:
+            self._ending.add(call)
             call.cancel()
+        while any(call.get_loop() is loop for call in self._ending - {here}):
+            self._ended.clear()
+            await self._ended.wait()
         for stream in list(self._streams):
             await stream.close()
         means, self._means = self._means, None

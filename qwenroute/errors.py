@@ -119,8 +119,14 @@ class StreamInterrupted(CallFailed):
 
 
 def _trail(attempts: Sequence[Attempt]) -> str:
-    return " → ".join(
-        f"`{a.deployment}` {a.failure.kind}" + (f" ({a.failure.message})" if a.failure.message else "")
-        for a in attempts
-        if a.failure is not None
-    )
+    """Tell of every failed attempt, and of what it said unless the one before said the same."""
+    told: list[str] = []
+    before = ""
+    for attempt in attempts:
+        if attempt.failure is not None:
+            said = attempt.failure.message
+            told.append(
+                f"`{attempt.deployment}` {attempt.failure.kind}" + (f" ({said})" if said and said != before else "")
+            )
+            before = said
+    return " → ".join(told)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, Self, TypeVar, cast
 
 from qwenroute.domain.record import Record
@@ -50,6 +52,8 @@ class AsyncStream(Generic[Piece]):
         self._shows = shows
         self._on_chunk = hooks.on_chunk
         self._after_answer = hooks.after_answer
+        self._loop = asyncio.get_running_loop()
+        self._over = False
 
     @property
     def route(self) -> Record:
@@ -70,7 +74,7 @@ class AsyncStream(Generic[Piece]):
         try:
             return await self._next()
         except QwenRouteError as error:
-            await self._source.aclose()
+            await self.close()
             raise as_openai(error) from error.__cause__
 
     async def _next(self) -> Piece | None:
@@ -79,6 +83,7 @@ class AsyncStream(Generic[Piece]):
                 if self._on_chunk is None:
                     return piece
                 return cast("Piece", await self._on_chunk(piece, self._source.arriving()))
+        self._over = True
         after, self._after_answer = self._after_answer, None
         if after is not None:
             await after(None, self.route)
@@ -87,12 +92,29 @@ class AsyncStream(Generic[Piece]):
     async def close(self) -> None:
         """Give up the rest. Idempotent."""
         await self._source.aclose()
+        self._over = True
+
+    def __del__(self) -> None:
+        """Give up the rest of a stream that was dropped, or its place would be taken for ever."""
+        if not getattr(self, "_over", True):
+            with suppress(RuntimeError):  # the loop is closed, and everything with it
+                self._loop.call_soon_threadsafe(_give_up, self._source)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+_given_up: set[asyncio.Task[None]] = set()
+"""A loop holds its tasks only weakly."""
+
+
+def _give_up(source: Source[object]) -> None:
+    task = asyncio.get_running_loop().create_task(source.aclose())
+    _given_up.add(task)
+    task.add_done_callback(_given_up.discard)
 
 
 class Stream(Generic[Piece]):

@@ -11,6 +11,7 @@ from qwenroute.cli import exits
 from qwenroute.cli.ask import ask
 from qwenroute.cli.demo import demo
 from qwenroute.cli.eval import evaluate
+from qwenroute.cli.health import health
 from qwenroute.cli.models import app as models
 from qwenroute.cli.route import route
 from qwenroute.cli.simulate import simulate
@@ -44,5 +45,6 @@ app.command(epilog=exits.TABLE)(demo)
 app.command(epilog=exits.TABLE)(ask)
 app.command(epilog=exits.TABLE)(route)
 app.command(name="eval", epilog=exits.TABLE)(evaluate)
+app.command(epilog=exits.TABLE)(health)
 app.add_typer(models, name="models", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

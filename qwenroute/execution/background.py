@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from typing import TypeVar
 
 from qwenroute.errors import ConfigurationError
@@ -18,9 +19,20 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="qwenroute", daemon=True)
-        self._thread.start()
+        self._lock = threading.RLock()  # the garbage collector may end a router within `run`
         self.stopped = False
+        self._thread = threading.Thread(target=self._work, name="qwenroute", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        """Run until stopped, then end what was begun meanwhile: somebody waits for it."""
+        self._loop.run_forever()
+        while left := asyncio.all_tasks(self._loop):
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
     def run(self, work: Coroutine[object, object, Result]) -> Result:
         """Run to the end and return the result; an interrupted caller cancels the work.
@@ -28,12 +40,17 @@ class BackgroundLoop:
         Raises:
             ConfigurationError: the loop has ended with its last router.
         """
-        if self.stopped:
-            work.close()
-            raise ConfigurationError("this router is closed: make a new one")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._lock:  # what is accepted here is begun before the loop stops
+            if self.stopped:
+                work.close()
+                raise ConfigurationError("this router is closed: make a new one")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except CancelledError:
+            if self.stopped:
+                raise ConfigurationError("this router was closed during the call") from None
+            raise
         except BaseException:
             future.cancel()
             raise
@@ -44,14 +61,19 @@ class BackgroundLoop:
 
     def stop(self) -> None:
         """End the loop and its thread."""
-        self.stopped = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with self._lock:
+            self.stopped = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
         if not self.is_here():
             self._thread.join()
-            self._loop.close()
+
+    def leave_behind(self) -> None:
+        """After a fork: its thread is not here, and nobody may wait for it."""
+        self._lock = threading.RLock()
+        self.stopped = True
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _shared: BackgroundLoop | None = None
 _users = 0
 
@@ -60,9 +82,9 @@ def acquire() -> BackgroundLoop:
     """Return the process's loop, starting it for its first user."""
     global _shared, _users  # noqa: PLW0603 - one loop per process is the point
     with _lock:
+        _users += 1  # first: the garbage collector may release another router's hold within the next line
         if _shared is None:
             _shared = BackgroundLoop()
-        _users += 1
         return _shared
 
 
@@ -86,7 +108,9 @@ def is_current(loop: BackgroundLoop) -> bool:
 
 def _forget() -> None:
     global _lock, _shared, _users  # noqa: PLW0603
-    _lock = threading.Lock()
+    _lock = threading.RLock()
+    if _shared is not None:
+        _shared.leave_behind()
     _shared = None
     _users = 0
 

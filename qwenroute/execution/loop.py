@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
@@ -78,6 +78,7 @@ class Run(Generic[Answer, Piece]):
         codec: Codec[Answer, Piece],
     ) -> None:
         self._id = id
+        self._asked = request
         self._request = request
         self._decision = decision
         self._means = means
@@ -111,6 +112,8 @@ class Run(Generic[Answer, Piece]):
         self._simulated = False
         self._answered: int | None = None
         self._relayed: set[int] = set()
+        self._reader: asyncio.Task[object] | None = None
+        self._left: asyncio.Event | None = None
 
     async def answer(self) -> Answer:
         """Return the whole answer.
@@ -139,16 +142,31 @@ class Run(Generic[Answer, Piece]):
 
         Raises:
             StreamInterrupted: everything received has been handed on.
+            RuntimeError: another task waits for the next piece already.
         """
+        if self._reader is not None:
+            raise RuntimeError("another thread or task is reading this stream: only one may at a time")
+        reader = self._reader = asyncio.current_task()
+        try:
+            return await self._next()
+        except BaseException as error:
+            await self.aclose()
+            left = self._left is not None and isinstance(error, asyncio.CancelledError)
+            if left and reader is not None and reader.uncancel() == 0:  # nobody else wanted it to stop
+                raise StreamInterrupted("the stream was closed while it was read", self.record()) from None
+            raise
+        finally:
+            self._reader = None
+            if self._left is not None:
+                self._left.set()
+
+    async def _next(self) -> Piece | None:
         while (winner := self._winner) is not None:
             try:
                 piece = await winner.read()
             except AttemptFailed as error:
                 await self._broke(winner, error.failure)
                 continue
-            except BaseException:
-                await self.aclose()
-                raise
             if piece is None:
                 self._winner = None
                 await self._end(winner, None)
@@ -162,15 +180,27 @@ class Run(Generic[Answer, Piece]):
 
     async def aclose(self) -> None:
         """Give up what is still under way. Idempotent."""
+        reader = self._reader
+        if reader is not None and reader is not asyncio.current_task():
+            if self._left is None:
+                self._left = asyncio.Event()
+                reader.cancel()  # it cleans up behind itself: two at once would settle everything twice
+            await self._left.wait()
+            return
         live = [*self._live.values(), *([] if self._winner is None else [self._winner])]
+        tasks = list(self._tasks.values())
         self._live.clear()
-        self._winner = None
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
-        for attempt in live:
-            await self._end(attempt, None, cancelled=True)
+        self._winner = None
+        for attempt in live:  # before anything is waited for: a second cancellation may end that
+            self._settle(attempt, None, cancelled=True)
+        for task in tasks:
+            task.cancel()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            for attempt in live:
+                await attempt.aclose()
 
     def arriving(self) -> Arriving:
         """Return where the pieces come from just now."""
@@ -231,15 +261,15 @@ class Run(Generic[Answer, Piece]):
         """Start an attempt, or say what stands in its way."""
         deployment = call.step.deployment
         if call.resumes:
-            self._request = _continuing(self._request, "".join(self._said))
+            self._request = _continuing(self._asked, "".join(self._said))
         tokens = 0
         if deployment.rate_limits.tpm is not None:
             tokens = self._prompt_tokens(call.step)  # settled with what the answer really took
         ticket = self._means.gatekeeper.admit(deployment, tokens, self._now())
         if isinstance(ticket, Obstacle):
-            self._passed_over.append(
-                Rejection(deployment=deployment.id, gate=ticket.gate, reason=ticket.reason),
-            )
+            passed = Rejection(deployment=deployment.id, gate=ticket.gate, reason=ticket.reason)
+            if passed not in self._passed_over:
+                self._passed_over.append(passed)
             return Refused(call.attempt, ticket)
         plan = self._decision.plan
         self._live[call.attempt] = LiveAttempt(
@@ -312,24 +342,35 @@ class Run(Generic[Answer, Piece]):
     def _resumable(self, winner: Live[Answer, Piece]) -> bool:
         """Whether the caller has plain text of a chat answer, which another model can go on from."""
         plain = self._decision.signals.response_format == "text" and self._request.kind is Kind.CHAT
+        begun = _begun(self._asked)
+        plain = plain and (begun is None or isinstance(begun.get("content"), str))
         return plain and winner.continuable and bool("".join(self._said))
 
     async def _cancel(self, number: int) -> None:
         attempt = self._live.pop(number, None)
         task = self._tasks.pop(number, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
         if attempt is not None:
-            await self._end(attempt, None, cancelled=True)
+            self._machine.spend(self._usd(self._settle(attempt, None, cancelled=True)))
+        try:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        finally:
+            if attempt is not None:
+                await attempt.aclose()
 
-    async def _end(self, attempt: Live[Answer, Piece], failure: Failure | None, *, cancelled: bool = False) -> Attempt:
-        """Settle an attempt, write it down, and release what it holds."""
+    async def _end(self, attempt: Live[Answer, Piece], failure: Failure | None) -> Attempt:
+        """Settle an attempt, and release what it holds."""
+        written = self._settle(attempt, failure)
+        await attempt.aclose()
+        return written
+
+    def _settle(self, attempt: Live[Answer, Piece], failure: Failure | None, *, cancelled: bool = False) -> Attempt:
+        """Write an attempt down, and give back what was reserved for it."""
         written = self._written(attempt, failure, cancelled=cancelled)
         self._ended.append(written)
         self._means.gatekeeper.settle(attempt.ticket, failure, written.usage, self._now(), cancelled=cancelled)
         self._means.on_attempt(written)
-        await attempt.aclose()
         return written
 
     def _written(self, attempt: Live[Answer, Piece], failure: Failure | None, *, cancelled: bool) -> Attempt:
@@ -375,11 +416,17 @@ class Run(Generic[Answer, Piece]):
 
 def _continuing(request: Request, said: str) -> Request:
     """Return the request that asks a model to go on from what the caller already has."""
-    before: Sequence[Mapping[str, object]] = request.messages
-    if before and before[-1].get("partial"):
-        before = before[:-1]
-    prefix: Mapping[str, object] = {"role": "assistant", "content": said, "partial": True}
+    begun = _begun(request)
+    before = request.messages if begun is None else request.messages[:-1]
+    text = said if begun is None else f"{begun.get('content')}{said}"
+    prefix: Mapping[str, object] = {"role": "assistant", "content": text, "partial": True}
     return replace(request, messages=(*before, prefix))
+
+
+def _begun(request: Request) -> Mapping[str, object] | None:
+    """Return the message in which the caller began the answer."""
+    last = request.messages[-1] if request.messages else None
+    return last if last is not None and last.get("partial") else None
 
 
 _ERRORS: Mapping[Cause, type[CallFailed]] = {

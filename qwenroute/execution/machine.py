@@ -141,6 +141,9 @@ class GiveUp:
 
 Command = Call | SetTimer | Cancel | Relay | Deliver | GiveUp
 
+LOOK_AGAIN_S = 0.1
+"""How soon to ask again for a deployment whose probe is under way."""
+
 _ACCOUNT = frozenset({FailureKind.AUTHENTICATION, FailureKind.BILLING})
 
 
@@ -227,10 +230,17 @@ class Execution:
             case Refused(attempt=attempt, obstacle=obstacle):
                 step = self._live.pop(attempt)
                 self.sent -= 1
-                self._blocked[step] = obstacle.until
+                until = obstacle.until
+                if until is None and obstacle.gate == "circuit":
+                    until = now + LOOK_AGAIN_S  # a probe is under way: its end is near, and unknown
+                self._blocked[step] = None if until is None or until <= now else until
                 return self._go_on(None, None, now)
             case TimerFired(timer=timer):
                 return self._fired(timer, now)
+
+    def spend(self, usd: float) -> None:
+        """Count what an attempt cost that was cancelled: the allowance is one for all of them."""
+        self._spent_usd += usd
 
     def _launch(self, step: int, now: float) -> list[Command]:
         """Start an attempt, and the clock that says when it is slow."""
@@ -250,6 +260,7 @@ class Execution:
 
     def _first_token(self, attempt: int) -> list[Command]:
         cancelled = self._cancel_others(attempt)
+        self._timers.discard(Hedging(attempt))  # whoever has begun to answer is not slow any more
         if not self._streamed:
             return cancelled
         self._committed = attempt
@@ -345,13 +356,21 @@ class Execution:
 
     def _queue(self, now: float) -> list[Command]:
         """Wait briefly for the first step that will be free, where nothing else is left."""
-        known = [(until, step) for step, until in self._blocked.items() if until is not None]
+        known = [
+            (until, step)
+            for step, until in self._blocked.items()
+            if until is not None
+            and self._affordable(step)
+            and not (self._resuming and not _continues(self._plan.steps[step]))
+        ]
         if not known:
             return []
         until, step = min(known)
+        if until <= now:
+            return self._launch(step, now)  # it has become free while something else was tried
         if self._queue_until is None:
             self._queue_until = now + self._plan.queue_s
-        if not now < until <= self._queue_until or until >= self._deadline or not self._affordable(step):
+        if until > self._queue_until or until >= self._deadline:
             return []
         return [self._set(Retrying(step), until - now)]
 
@@ -388,5 +407,6 @@ _LIMITS = frozenset({FailureKind.RATE_LIMITED, FailureKind.TOKENS_LIMITED, Failu
 def _continues(step: Step) -> bool:
     """Whether a step can go on from a prefix: it takes one, and would not think first."""
     deployment = step.deployment
-    thinks = deployment.thinking is Thinking.ALWAYS or step.thinking is True
+    on = deployment.thinking_default_on if step.thinking is None else step.thinking
+    thinks = deployment.thinking is Thinking.ALWAYS or (deployment.thinking is Thinking.HYBRID and on)
     return deployment.partial is True and not thinks

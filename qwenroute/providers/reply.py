@@ -109,6 +109,9 @@ class HttpReply:
                         pass
             except (TimeoutError, AttemptFailed):
                 pass
+            except asyncio.CancelledError:
+                await self._response.aclose()
+                raise
         await self._response.aclose()
 
     def _check(self, document: bytes) -> None:

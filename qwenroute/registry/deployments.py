@@ -78,7 +78,6 @@ def on_dashscope(card: ModelCard, place: Place, platform: Platform, quality: Map
     rates = (snapshot.rate_limits.get(region or "") if snapshot else None) or (here.rate_limits if here else None)
     return replace(
         _common(card, place, quality),
-        region=region,
         output=_modalities(card.modalities.output),
         context_tokens=limits.get("context_tokens"),
         max_input_tokens=limits.get("max_input_tokens"),
@@ -114,6 +113,8 @@ def on_a_server(card: ModelCard, place: Place, host: Host | None, quality: Mappi
         longest = host.max_output_tokens
     if longest is not None and window is not None:
         longest = min(longest, window)
+    # vLLM continues a final message, Ollama does by itself; of other hosts nobody says (docs.vllm.ai).
+    partial = card.features.partial if host is None and place.endpoint.provider == "openai_compatible" else None
     tools = None if own is None else own.tools
     json_mode = None if thinks else True
     if host is not None:
@@ -126,6 +127,7 @@ def on_a_server(card: ModelCard, place: Place, host: Host | None, quality: Mappi
         max_output_tokens=longest,
         media=_own_media(card),
         voices=(card.speech.voices_self_host or ()) if card.speech and Modality.AUDIO in output else (),
+        partial=partial,
         tools=tools,
         tool_choices=_CHOICES_EVERYWHERE,
         json_object=json_mode,
@@ -145,6 +147,7 @@ def _common(card: ModelCard, place: Place, quality: Mapping[str, Quality]) -> De
         wire_model=place.wire_model,
         endpoint=place.endpoint.name,
         provider=place.endpoint.provider,
+        region=place.endpoint.region,
         roles=card.roles_on(place.on),
         licence=card.licence,
         lifecycle=place.state.status,

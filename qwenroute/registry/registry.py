@@ -135,8 +135,7 @@ class Registry:
         return tuple(made.values())
 
     def _callable(self, endpoint: Endpoint, on: date) -> Iterable[Deployment]:
-        region = self.regions.get(endpoint.region or "")
-        suffix = "" if region is None else region.id_suffix
+        suffix = self._suffix(endpoint)
         for card in self.cards.values():
             if card.dashscope is None or endpoint.region not in card.dashscope.regions:
                 continue
@@ -151,6 +150,11 @@ class Registry:
                     on=on,
                 )
                 yield flat.on_dashscope(card, place, self.platform, self._quality[card.id])
+
+    def _suffix(self, endpoint: Endpoint) -> str:
+        """Return what ids end in there: US ids have a suffix of their own (ms-openai)."""
+        region = self.regions.get(endpoint.region or "")
+        return "" if region is None else region.id_suffix
 
     def _served(self, endpoint: Endpoint, served: Served, on: date, made: Mapping[str, Deployment]) -> Deployment:
         found = self.find(served.model)
@@ -170,6 +174,8 @@ class Registry:
             spoken = self.find(wire)
             asked = spoken if spoken is not None and spoken.card is card else found
             state = self._state(asked, DASHSCOPE, endpoint.region, on)
+            if served.wire_model is None:
+                wire += self._suffix(endpoint)
             place = flat.Place(endpoint=endpoint, id=name, wire_model=wire, served=served, state=state, on=on)
             return flat.on_dashscope(card, place, self.platform, self._quality[card.id])
         state = flat.hosted_state(lifecycle.elsewhere(card, on), host, on)

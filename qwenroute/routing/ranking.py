@@ -69,7 +69,7 @@ def rank(survey: Survey, way: Way, signals: Signals, policy: Policy, ceiling: fl
 
 
 def around(ranking: Ranking, blocked: frozenset[str], way: Way, signals: Signals, policy: Policy) -> Chosen:
-    """Return the choice where something stands in the way of some."""
+    """Return the choice where something stands in the way of some: they come last, in case it is gone by then."""
     kept = [i for i, step in enumerate(ranking.steps) if step.deployment.id not in blocked]
     if len(kept) == len(ranking.steps):
         return ranking.chosen
@@ -77,7 +77,10 @@ def around(ranking: Ranking, blocked: frozenset[str], way: Way, signals: Signals
         return replace(ranking.chosen, equals=(), held_up=True)
     steps = tuple(ranking.steps[i] for i in kept)
     scores = tuple(ranking.scores[i] for i in kept)
-    planned = cut(steps, way.target, policy.limits.max_attempts)
+    most = policy.limits.max_attempts
+    planned = cut(steps, way.target, most)
+    later = [step for step in ranking.steps if step.deployment.id in blocked]
+    planned += tuple(later[: most - len(planned)])
     first = way.target.stages[0].pool
     chosen = Chosen(
         plan=replace(ranking.chosen.plan, steps=planned),

@@ -6,7 +6,9 @@ One lock, held for microseconds. Every method gets the time, on one monotonic cl
 from __future__ import annotations
 
 import math
+import os
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -156,6 +158,7 @@ class HealthBoard:
         self._latest = 0.0
         for deployment in deployments:
             self._add(deployment)
+        _boards.add(self)
 
     # --- what routing reads ---
 
@@ -333,6 +336,15 @@ class HealthBoard:
             gone = self._paces.keys() - self._states.keys()
             if gone:
                 self._tell({id_: told for id_, told in self._paces.items() if id_ not in gone})
+
+    def leave_behind(self) -> None:
+        """After a fork: what was under way is the parent's, and so is whoever held the lock."""
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        for state in self._states.values():
+            state.in_flight = 0
+            state.breaker = state.breaker.released()
+            self._suspect(state)
 
     # --- inside, under the lock ---
 
@@ -606,6 +618,18 @@ class HealthBoard:
             tokens_per_s_p50=percentile(Figure.TOKENS_PER_S, 50, now),
             last_failure=state.last_failure,
         )
+
+
+_boards: weakref.WeakSet[HealthBoard] = weakref.WeakSet()
+
+
+def _leave_behind() -> None:
+    for board in list(_boards):
+        board.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_behind)
 
 
 def _quota_reason(ledger: Ledger) -> str:

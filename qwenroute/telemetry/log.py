@@ -1,6 +1,7 @@
-"""Log events, through structlog into the standard library's logging: silent until configured.
+"""Log events, through structlog into the standard library's logging.
 
-No event carries prompt or answer text.
+Warnings show on stderr until an application configures logging. No event carries prompt or
+answer text.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -197,3 +199,90 @@ def test_a_completion_can_be_decided_without_calling(platform: SimulatorHandle) 
     with Router(environ=platform.environ(self_hosted=["qwen2.5-coder-7b-instruct"])) as router:
         decision = router.route(prompt="def add(a, b):\n", suffix="\nprint(add(1, 2))")
     assert decision.first.deployment.fim
+
+
+def in_flight(router: Router) -> int:
+    """How many attempts are under way."""
+    return sum(told.in_flight for told in router.health())
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    """The server and the loop live on other threads."""
+    until = time.monotonic() + 5
+    while not ready():
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_a_stream_that_is_dropped_gives_up_its_place(platform: SimulatorHandle) -> None:
+    """Nobody can read it any more, so nothing stays reserved for it."""
+    with Router(environ=platform.environ()) as router:
+        stream = router.chat.completions.create(messages=HELLO, stream=True)
+        next(stream)
+        assert in_flight(router) == 1
+        del stream
+        gc.collect()
+        wait_until(lambda: in_flight(router) == 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_closing_a_router_ends_a_call_on_another_thread(platform: SimulatorHandle, stream: bool) -> None:
+    """The thread that waits is told by an error of ours, and nothing is called any more."""
+    from qwenroute.simulator import Stall
+
+    platform.fail("*", Stall(after_chunks=3, s=30))
+    before = len(platform.requests)
+    router = Router(environ=platform.environ())
+
+    def ask() -> None:
+        answer = router.chat.completions.create(messages=HELLO, stream=stream)
+        if stream:
+            for _ in answer:
+                pass
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        wait_until(lambda: len(platform.requests) > before and in_flight(router) == 1)
+        router.close()
+        with pytest.raises((ConfigurationError, StreamInterrupted), match="closed"):
+            asked.result(5)
+    platform.clear_faults()
+    assert len(platform.requests) == before + 1
+    assert in_flight(router) == 0
+    assert loop_threads() == []
+
+
+async def test_closing_a_router_ends_the_calls_of_other_tasks(platform: SimulatorHandle) -> None:
+    """It returns once they have ended; their tasks are not cancelled, they are told."""
+    from qwenroute.simulator import SlowFirstToken
+
+    platform.fail("*", SlowFirstToken(s=30))
+    before = len(platform.requests)
+    router = AsyncRouter(environ=platform.environ())
+    task = asyncio.create_task(router.chat.completions.create(messages=HELLO))
+    async with asyncio.timeout(5):
+        while len(platform.requests) == before:  # noqa: ASYNC110 - the server lives on another thread
+            await asyncio.sleep(0.005)
+    await router.aclose()
+    platform.clear_faults()
+    assert sum(told.in_flight for told in router.health()) == 0
+    with pytest.raises(ConfigurationError, match="closed during the call"):
+        await task
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_stream_of_the_parent_is_refused_in_a_forked_child(platform: SimulatorHandle) -> None:
+    """The child has no thread that could bring the rest: waiting would never end."""
+    with Router(environ=platform.environ()) as router:
+        stream = router.chat.completions.create(messages=HELLO, stream=True)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                next(stream)
+            except ConfigurationError:
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert list(stream)

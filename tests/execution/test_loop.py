@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -210,6 +210,7 @@ class Bench:
         stream_only: bool = False,
         gate: Gate | None = None,
         partial: bool | None = None,
+        begun: Sequence[Mapping[str, object]] = (),
         **plan: object,
     ) -> Self:
         steps = tuple(
@@ -243,7 +244,7 @@ class Bench:
             backoff=lambda _: 0.0,
             on_attempt=seen.append,
         )
-        request = Request(stream=stream, messages=({"role": "user", "content": "hi"},))
+        request = Request(stream=stream, messages=({"role": "user", "content": "hi"}, *begun))
         run = Run(id="1", request=request, decision=decision, means=means, codec=TextCodec())
         return cls(host, run, seen, gate)
 
@@ -533,3 +534,149 @@ async def test_every_ending_settles_every_ticket() -> None:
     await bench.run.aclose()
     assert bench.gate.open_tickets == []
     assert bench.gate.settled == [("a", None, True)]
+
+
+async def test_a_resumption_keeps_what_the_caller_began_the_answer_with() -> None:
+    """The prefix of the caller comes first in the prefix that the next model is given, each time."""
+    bench = Bench.set_up(
+        Scripted([b"two ", FailureKind.STREAM_CUT], streamed=True),
+        Scripted([b"three ", FailureKind.STREAM_CUT], streamed=True),
+        Scripted([b"four"], streamed=True),
+        stream=True,
+        partial=True,
+        begun=[{"role": "assistant", "content": "one ", "partial": True}],
+        resume=Resume.CONTINUE,
+        retry=RetryRules(per_step=1),
+    )
+    assert "".join(await bench.read()) == "two three four"
+    assert [r.messages[-1]["content"] for r in bench.host.requests] == ["one ", "one two ", "one two three "]
+    assert {len(r.messages) for r in bench.host.requests} == {2}
+
+
+async def wait_until(ready: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not ready():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("resuming", [False, True])
+async def test_closing_a_stream_that_is_being_read_ends_the_reader(resuming: bool) -> None:
+    """Nothing is called after it, each attempt is settled once, and the reader is told."""
+    stalled = Scripted([b"one ", 5.0], streamed=True)
+    cut = Scripted([b"one ", FailureKind.STREAM_CUT], streamed=True)
+    bench = Bench.set_up(
+        *([cut, Scripted([5.0], streamed=True)] if resuming else [stalled, Scripted([b"two"], streamed=True)]),
+        stream=True,
+        partial=True,
+        resume=Resume.CONTINUE,
+        timeouts=Timeouts(first_token_s=4, between_tokens_s=4, answer_s=4),
+    )
+    await bench.run.open()
+    assert await bench.run.next() == "one "
+    reader = asyncio.create_task(bench.run.next())
+    await wait_until(lambda: len(bench.host.calls) == 1 + resuming)
+    await asyncio.gather(bench.run.aclose(), bench.run.aclose())
+    with pytest.raises(StreamInterrupted, match="closed while it was read"):
+        await reader
+    assert reader.cancelling() == 0
+    assert len(bench.host.calls) == len(bench.seen) == 1 + resuming
+    assert bench.gate.open_tickets == []
+    assert await bench.run.next() is None
+
+
+async def test_a_reader_cancelled_by_its_owner_stays_cancelled() -> None:
+    """Closing beside it does not turn the owner's wish into an error."""
+    bench = Bench.set_up(Scripted([b"one ", 5.0], streamed=True), stream=True)
+    await bench.run.open()
+    await bench.run.next()
+    reader = asyncio.create_task(bench.run.next())
+    await asyncio.sleep(0)
+    reader.cancel()
+    await bench.run.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert bench.gate.open_tickets == []
+
+
+async def test_a_second_reader_is_refused_and_the_first_reads_on() -> None:
+    """Two readers would each get a part of the stream."""
+    bench = Bench.set_up(Scripted([b"one ", 0.01, b"two"], streamed=True), stream=True)
+    await bench.run.open()
+    await bench.run.next()
+    first = asyncio.create_task(bench.run.next())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="only one may at a time"):
+        await bench.run.next()
+    assert await first == "two"
+    assert await bench.run.next() is None
+    assert len(bench.seen) == 1
+
+
+class Stubborn(Scripted):
+    """A reply that takes its time to end."""
+
+    async def documents(self) -> AsyncIterator[bytes]:
+        try:
+            async for document in super().documents():
+                yield document
+        finally:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+async def test_a_caller_cancelled_twice_leaves_nothing_reserved(overtaken: bool) -> None:
+    """The second cancellation comes while attempts are being ended, and ends that; they are settled all the same."""
+    slow, fast = Stubborn([5.0], streamed=True), Scripted([b"" if overtaken else 5.0, b"x"], streamed=True)
+    bench = Bench.set_up(
+        slow,
+        fast,
+        stream=True,
+        gate=Gate(hedge_s=0.01),
+        hedge=HedgeRules(percentile=90),
+        timeouts=Timeouts(first_token_s=4, between_tokens_s=4, answer_s=4),
+    )
+    caller = asyncio.create_task(bench.run.open())
+    await wait_until(lambda: len(bench.gate.settled) == 1 if overtaken else len(bench.host.calls) == 2)
+    caller.cancel()
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert bench.gate.open_tickets == []
+    assert (slow.closed, fast.closed) == (1, 1)
+    await asyncio.sleep(0.02)
+    assert len(bench.seen) == 2
+
+
+async def test_an_attempt_that_has_begun_to_answer_is_not_slow() -> None:
+    """A collected stream whose first token came in time is not hedged while the rest of it arrives."""
+    bench = Bench.set_up(
+        Scripted([b"one ", 0.03, b"two"], streamed=True),
+        Scripted([b"three"], streamed=True),
+        stream_only=True,
+        gate=Gate(hedge_s=0.01),
+        hedge=HedgeRules(percentile=90),
+    )
+    assert await bench.run.answer() == "one two"
+    assert bench.host.calls == ["a@here"]
+
+
+async def test_what_a_hedge_cost_counts_against_the_ceiling() -> None:
+    """The loser of a hedge was paid for, so less is left for a resumption."""
+    spent = Scripted([b":1", 5.0], streamed=True)
+    bench = Bench.set_up(
+        spent,
+        Scripted([b"one ", FailureKind.STREAM_CUT], streamed=True),
+        stream=True,
+        partial=True,
+        gate=Gate(hedge_s=0.01),
+        hedge=HedgeRules(percentile=90),
+        resume=Resume.CONTINUE,
+        max_cost_usd=1.0,
+        retry=RetryRules(per_step=1),
+    )
+    await bench.run.open()
+    await bench.run.next()
+    with pytest.raises(StreamInterrupted):
+        await bench.run.next()
+    assert bench.host.calls == ["a@here", "b@here"]

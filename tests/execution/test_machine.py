@@ -12,6 +12,7 @@ from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.health import Obstacle
 from qwenroute.execution.backoff import backoff
 from qwenroute.execution.machine import (
+    LOOK_AGAIN_S,
     Call,
     Cancel,
     Cause,
@@ -307,3 +308,36 @@ def test_no_command_follows_the_final_one() -> None:
     m.handle(Finished(1), 1)
     assert m.handle(failed(FailureKind.SERVER_ERROR), 2) == []
     assert m.handle(TimerFired(Retrying(0)), 3) == []
+
+
+def test_a_step_that_has_become_free_meanwhile_is_tried() -> None:
+    """What was passed over is tried once its obstacle is gone, whatever the time of the queue."""
+    p = plan(A, B)
+    m = machine(p, budget=False)
+    m.start(0.0)
+    cooling = Obstacle(gate="cooldown", reason="too many requests", until=1.0)
+    assert m.handle(Refused(1, cooling), 0.0) == [Call(2, p.steps[1])]
+    assert m.handle(failed(FailureKind.TIMEOUT, 2), 2.0) == [Call(3, p.steps[0])]
+    assert m.handle(Refused(3, cooling), 2.0) == [GiveUp(Cause.ALL_FAILED)]  # an obstacle that is over says nothing
+
+
+def test_a_broken_stream_waits_for_no_step_that_could_not_go_on() -> None:
+    """A step that was passed over before the first token is left alone if it takes no prefix."""
+    m = machine(plan(A, B, resume=Resume.CONTINUE, queue_s=5.0), streamed=True)
+    m.start(0.0)
+    m.handle(Refused(1, Obstacle(gate="cooldown", reason="too many requests", until=1.0)), 0.0)
+    assert m.handle(FirstToken(2), 0.5) == [Relay(2)]
+    assert m.handle(failed(FailureKind.STREAM_CUT, 2, resumable=True), 2.0) == [GiveUp(Cause.INTERRUPTED)]
+
+
+def test_the_end_of_a_probe_is_waited_for() -> None:
+    """Nobody knows when it ends, so it is asked again and again, for as long as the queue allows."""
+    p = plan(A, queue_s=0.25)
+    m = machine(p)
+    probing = Refused(1, Obstacle(gate="circuit", reason="a probe is under way"))
+    m.start(0.0)
+    assert m.handle(probing, 0.0) == [again(0, LOOK_AGAIN_S)]
+    assert m.handle(fired(0), 0.1) == [Call(2, p.steps[0])]
+    assert m.handle(replace(probing, attempt=2), 0.1) == [again(0, pytest.approx(LOOK_AGAIN_S))]
+    assert m.handle(fired(0), 0.2) == [Call(3, p.steps[0])]
+    assert m.handle(replace(probing, attempt=3), 0.2) == [GiveUp(Cause.UNAVAILABLE)]

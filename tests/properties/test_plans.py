@@ -390,12 +390,14 @@ def check(
     assert len(planned) == len(set(planned)) <= world.policy.limits.max_attempts
     order = [c.deployment for c in decision.candidates if c.deployment in set(planned)]
     if planned and not blocked.keys() >= set(planned):
-        assert blocked.keys().isdisjoint(planned), "what must not be called is planned beside what may be"
+        held = [name in blocked for name in planned]
+        assert held == sorted(held), "what must not be called now is planned before what may be"
     elif planned:
         assert not obstructed, "one is left out for what stands in the way of all"
         assert "may be called now" in decision.warnings[-1]
     if world.policy.choice.by is ChoiceBy.SCORE:
-        assert planned == order
+        assert [name for name in planned if name in order] == order
+        assert all(name in order or name in blocked for name in planned)
     if decision.candidates:
         best = decision.candidates[0]
         taken = next(c for c in decision.candidates if c.deployment == planned[0])

@@ -261,3 +261,21 @@ def test_a_region_without_a_classic_host_needs_a_workspace() -> None:
         Registry.load().base_url("eu-frankfurt")
     with pytest.raises(ConfigurationError, match="did you mean `cn-beijing`"):
         Registry.load().base_url("cn-bejing")
+
+
+def test_us_ids_end_as_the_region_wants() -> None:
+    """Listed by name or not, the id on the wire has the region's suffix."""
+    endpoint = Endpoint(
+        name="us", provider="dashscope", region="us-virginia", api_key="k", served=(Served(model="qwen-plus"),)
+    )
+    [deployment] = Registry.load().deployments(endpoint, date(2026, 11, 24))
+    assert (deployment.model, deployment.wire_model) == ("qwen-plus", "qwen-plus-us")
+
+
+def test_a_server_of_ones_own_continues_a_prefix() -> None:
+    """What partial mode is on the platform, vLLM and Ollama do too; a thinking model cannot."""
+    served = (Served(model="qwen2.5-7b-instruct"), Served(model="qwq-32b"))
+    endpoint = Endpoint(name="own", provider="openai_compatible", base_url="http://127.0.0.1:1/v1", served=served)
+    general, reasoning = Registry.load().deployments(endpoint, date(2026, 11, 24))
+    assert general.partial is True
+    assert reasoning.partial is not True

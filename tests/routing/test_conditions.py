@@ -53,18 +53,19 @@ def steps(decision: Decision) -> list[str]:
     ("models", "planned"),
     [
         ((), ["good", "fair", "poor", "spare"]),
-        (("good",), ["fair", "poor", "spare"]),
-        (("fair", "spare"), ["good", "poor"]),
-        (("good", "fair", "poor"), ["spare"]),
+        (("good",), ["fair", "poor", "spare", "good"]),
+        (("fair", "spare"), ["good", "poor", "fair", "spare"]),
+        (("good", "fair", "poor"), ["spare", "good", "fair", "poor"]),
         (("good", "fair", "poor", "spare"), ["good", "fair", "poor", "spare"]),
         (("elsewhere",), ["good", "fair", "poor", "spare"]),
     ],
 )
-def test_what_is_obstructed_is_left_out(models: tuple[str, ...], planned: list[str]) -> None:
-    """The rest keeps its order; where nothing is left, all stand in the order of their scores."""
+def test_what_is_obstructed_comes_last(models: tuple[str, ...], planned: list[str]) -> None:
+    """It may be free again by then; the rest keeps its order."""
     decision = decide(request(), signals(), RULES, HERE, conditions=blocked(*models), now=NOW)
     assert steps(decision) == planned
-    assert [c.deployment.removesuffix("@dashscope").removeprefix("qwen-") for c in decision.candidates] == planned
+    well = [model for model in planned if model not in models or len(models) == 4]
+    assert [c.deployment.removesuffix("@dashscope").removeprefix("qwen-") for c in decision.candidates] == well
     assert bool(decision.warnings) == (len(models) == 4)
 
 
@@ -294,7 +295,7 @@ def test_obstacles_hold_under_a_ceiling_too() -> None:
     """Nothing is kept there, and everything else is the same."""
     hints = Hints(max_cost_usd=1.0)
     decision = decide(request(hints=hints), signals(), RULES, HERE, conditions=blocked("good"), now=NOW)
-    assert steps(decision) == ["fair", "poor", "spare"]
+    assert steps(decision) == ["fair", "poor", "spare", "good"]
 
 
 def test_an_obstacle_costs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:

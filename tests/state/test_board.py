@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from datetime import UTC, datetime
 
@@ -602,3 +604,22 @@ class BoardMachine(RuleBasedStateMachine):
 
 TestBoardMachine = BoardMachine.TestCase
 TestBoardMachine.settings = settings(max_examples=40, stateful_step_count=40)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_waits_for_nothing_of_its_parents() -> None:
+    """Neither for a lock that a thread of the parent held, nor for the parent's attempts and probes to end."""
+    tested = board(A, max_in_flight=1, max_in_flight_total=1)
+    admitted(tested)
+    with tested._lock:  # as a thread of the parent would
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.alarm(5)
+                admitted(tested)
+                code = 0
+            finally:
+                os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    refused(tested)
