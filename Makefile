@@ -52,6 +52,9 @@ bench: dev ## the figures, beside aiohttp, the openai SDK and litellm; ARGS=--qu
 chaos: dev ## 20,000 requests while deployments fail, stall, cut and recover; fails if a caller would notice
 	@$(PY) -m benchmarks.chaos $(ARGS)
 
+train: dev ## fit the analysis on training/, the same bytes every time (half a minute); then `python -m training.evaluate`
+	@$(PY) -m training.train
+
 clean: ## remove .venv and everything else that was made here
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

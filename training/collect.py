@@ -16,11 +16,12 @@ from training.rows import HERE, LICENCES, PROMPTS, bare, read
 LONGEST = 4000
 """Characters kept of a text, from its beginning and its end: more is never read of an ask."""
 LEFT_OUT = """
-Media are placeholders, texts beyond 4,000 characters are cut in their middle, and system messages beyond 1,200 at their
-end; otherwise the rows are as their sources have them, in OpenAI's message shape, with a label for the task and, where the
-source gives a basis, for the difficulty. Share-alike rows (CC-BY-SA) stay under their own licence; the fitted weights hold
-single words and numbers, no text of any row. Rows were left out whose licence is non-commercial, not stated by the
-repository they lie in, still to be checked, or whose texts belong to a third party (LSAC, LeetCode, MAA).
+Media are placeholders, texts beyond 4,000 characters are cut in their middle, and system messages beyond 1,200
+at their end; otherwise the rows are as their sources have them, in OpenAI's message shape, with a label for the
+task and, where the source gives a basis, for the difficulty. Share-alike rows (CC-BY-SA) stay under their own
+licence; the fitted weights hold single words and numbers, no text of any row. Rows were left out whose licence
+is non-commercial, not stated by the repository they lie in, still to be checked, or whose texts belong to a
+third party (LSAC, LeetCode, MAA).
 """
 
 

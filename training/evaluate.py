@@ -17,7 +17,7 @@ from typing import NamedTuple
 from qwenroute.analysis.task import LEVELS, TEXT_TASKS, VISUAL_TASKS
 from qwenroute.domain.signals import Difficulty, Task
 from training.calibrate import Calibration, calibrate, confidence
-from training.fit import DIFFICULTY, TEXT, VISUAL, Settings, Table, fit, pairs, sums
+from training.fit import DIFFICULTY, TEXT, VISUAL, Settings, fit, pairs, sums
 from training.rows import PROMPTS, Row, look, own, read
 
 FOLDS = 10
@@ -80,9 +80,7 @@ def judge(learned: Sequence[Row], judged: Sequence[Row]) -> tuple[list[Verdict],
             else:
                 tasks[row.id] = settings.names[best], confidence(total, scale)  # type: ignore[assignment]
     unknown = (Difficulty.MEDIUM, 0.0)
-    return [
-        Verdict(row, *tasks.get(row.id, (row.task, 1.0)), *levels.get(row.id, unknown)) for row in judged
-    ], scales
+    return [Verdict(row, *tasks.get(row.id, (row.task, 1.0)), *levels.get(row.id, unknown)) for row in judged], scales
 
 
 def f1(part: Sequence[Verdict], tasks: Sequence[Task]) -> tuple[float, list[float]]:
@@ -114,7 +112,8 @@ def report(verdicts: Sequence[Verdict], *, brief: bool = False) -> None:
         said = [(v.confidence, v.task is v.row.task) for v in part]
         named = ", ".join(f"{task} {score:.3f}" for task, score in zip(tasks, scores, strict=True))
         print(
-            f"{title}: macro-F1 {macro:.3f} ({named}), accuracy {sum(r for _, r in said) / len(part):.3f} of {len(part)}, "
+            f"{title}: macro-F1 {macro:.3f} ({named}), accuracy {sum(r for _, r in said) / len(part):.3f} of "
+            f"{len(part)}, "
             f"ECE {expected_error(said, 10):.3f} (10 bins), {expected_error(said, 15):.3f} (15 bins)"
         )
         if brief:
@@ -130,7 +129,8 @@ def report(verdicts: Sequence[Verdict], *, brief: bool = False) -> None:
     ):
         part = [v for v in text if holds(v)]
         if part:
-            print(f"text, {title}: macro-F1 {f1(part, TEXT_TASKS)[0]:.3f} of {len(part)}")
+            macro, scores = f1(part, TEXT_TASKS)
+            print(f"text, {title}: macro-F1 {macro:.3f} ({', '.join(f'{one:.3f}' for one in scores)}) of {len(part)}")
     seen = [v for v in verdicts if v.row.task is not Task.AUDIO]
     _shares("dataset", seen, lambda v: v.row.dataset)
     if not brief:
@@ -159,8 +159,11 @@ def _shares(title: str, verdicts: Sequence[Verdict], key: Callable[[Verdict], st
     for v in verdicts:
         groups[key(v)].append(v)
     shares = {name: sum(v.task is v.row.task for v in found) / len(found) for name, found in groups.items()}
-    print(f"right by {title}: " + ", ".join(f"{name} {shares[name]:.2f}/{len(groups[name])}" for name in sorted(groups)))
-    print(f"   weak: {', '.join(f'{name} {shares[name]:.2f}' for name in sorted(shares, key=shares.get) if shares[name] < 0.8)}")  # type: ignore[arg-type]
+    print(
+        f"right by {title}: " + ", ".join(f"{name} {shares[name]:.2f}/{len(groups[name])}" for name in sorted(groups))
+    )
+    weak = [f"{name} {share:.2f}" for share, name in sorted((share, name) for name, share in shares.items())]
+    print(f"   weakest: {', '.join(weak[:6])}")
 
 
 def main() -> None:

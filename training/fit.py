@@ -34,7 +34,7 @@ class Settings(NamedTuple):
     priors: Mapping[str, Sequence[float]]
 
 
-TEXT = Settings(TEXT_TASKS, 3e-5, 1e-3, 4, 12, {
+TEXT = Settings(TEXT_TASKS, 1e-4, 2e-4, 3, 8, {
     "math_strong": (3.0, 0, 0, 0),
     "proof": (2.0, 0, 0, 0),
     "proof_phrase": (2.0, 0, 0, 0),
@@ -117,9 +117,7 @@ def _known(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Setti
             counts[name] += 1
     known = {""}
     for name, many in counts.items():
-        if name[:1] != "=":
-            known.add(name)
-        elif many >= settings.rows and len(homes[name]) >= settings.homes and _is_told(name[1:]):
+        if name[:1] != "=" or (many >= settings.rows and len(homes[name]) >= settings.homes and _is_told(name[1:])):
             known.add(name)
     return known
 
@@ -133,9 +131,7 @@ def _is_told(word: str) -> bool:
     return len(word) < 20
 
 
-def pairs(
-    data: Sequence[Row], settings: Settings
-) -> list[tuple[Mapping[str, float], int, str]]:
+def pairs(data: Sequence[Row], settings: Settings) -> list[tuple[Mapping[str, float], int, str]]:
     """Return what is to be learned by one of the tables."""
     if settings is DIFFICULTY:
         return [

@@ -46,9 +46,9 @@ class Row(NamedTuple):
 def read(paths: Iterable[Path]) -> Iterator[dict[str, object]]:
     """Yield the rows of files of JSON lines, packed or not."""
     for path in paths:
-        opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-        with opened as file:
-            yield from map(json.loads, file)
+        data = path.read_bytes()
+        text = (lzma.decompress(data) if path.suffix == ".xz" else data).decode("utf-8", "surrogatepass")
+        yield from map(json.loads, filter(None, text.split("\n")))
 
 
 def own() -> Iterator[dict[str, object]]:

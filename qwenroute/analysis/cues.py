@@ -35,10 +35,10 @@ _WORDS: Mapping[str, str] = {
     "easy_word": "simple basic easy short quick beginner hello kid kids child simply trivial einfach fácil simples "
     "facile semplice простой простую 简单",
     "code_language": "python javascript typescript java php html css sql mysql postgresql postgres sqlite mongodb "
-    "golang kotlin bigquery snowflake redshift duckdb clickhouse perl scala haskell matlab bash powershell django flask react angular vue nodejs node numpy pandas "
+    "golang kotlin perl scala haskell matlab bash powershell django flask react angular vue nodejs node numpy pandas "
     "pytorch tensorflow keras jquery regex xml json yaml docker kubernetes git github api linux unix npm webpack "
     "spring dart flutter excel vba cpp csharp fortran cobol assembly rust swift ruby lua julia solidity graphql redis "
-    "pylint pip maven gradle xcode css sass",
+    "pylint pip maven gradle xcode css sass bigquery snowflake redshift duckdb clickhouse",
     "code_noun": "code codes function functions method methods program programs script scripts class classes "
     "algorithm algorithms array arrays string strings variable variables loop loops compiler debug bug bugs exception "
     "implementation database query queries column columns recursion recursive recursively pointer pointers library "
@@ -258,7 +258,10 @@ _CODE_LINE = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _CODE_END = re.compile(r"[;{}][ \t]*$", re.MULTILINE)
+_ROW = re.compile(r"\d[,、،] ?-?\d{1,9}[,、،] ?-?\d{1,9}[,、،] ?-?\d")
+"""Four numbers one after another."""
 _SPLIT = bytes(code if code > 127 or chr(code).isalpha() else 0x20 for code in range(256))
+_QUESTION_ENDS = ("?", "？", "؟", ";")
 _MARKS = "¿¡«»“”„’‘…–—،؟؛।"
 """Marks beyond ASCII that stand at words."""
 
@@ -349,6 +352,10 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
             add("equation")
     if "%" in text or "％" in text:
         add("percent")
+    if (b"0, 0" in classes or "、" in text or "،" in text) and _ROW.search(text):
+        add("number_row")
+    if not numbers and "how_many" in names and len(text) < 120:
+        add("counts_nothing")
     tail = text[-80:].rstrip()
     if tail.endswith(("?", "？", "؟")):
         add("question")
@@ -371,6 +378,8 @@ def _lines(text: str, names: list[str]) -> None:
     """Look at how the lines begin and end, and how much there is."""
     add = names.append
     lines = text.count("\n")
+    if 0 < lines < 6 and len(text) > 250 and _asks_of_a_passage(text):
+        add("passage")
     if lines > 1 and (options := len(_OPTION.findall(text))) > 1:
         add("options" if options > 2 else "two_options")
         if len(_NUMBER_OPTION.findall(text)) * 2 > options:
@@ -386,3 +395,13 @@ def _lines(text: str, names: list[str]) -> None:
         "long" if length < 1500 else "very_long")  # fmt: skip
     if lines > 4:
         add("lines")
+
+
+def _asks_of_a_passage(text: str) -> bool:
+    """Whether a short question stands apart, before or after a long paragraph."""
+    paragraphs = text.strip().split("\n")
+    first, last = paragraphs[0].strip(), paragraphs[-1].strip()
+    return (
+        (len(first) < 200 and first.endswith(_QUESTION_ENDS) and len(last) > len(first))
+        or (len(last) < 200 and len(first) > len(last) and not _OPTION.match(last) and last.endswith(_QUESTION_ENDS))
+    )  # fmt: skip

@@ -8,14 +8,14 @@ from qwenroute.analysis.cues import words_of
 from qwenroute.analysis.language import UNKNOWN, detect
 from qwenroute.analysis.media import data_uri, image_size, wav_seconds
 from qwenroute.analysis.parts import Part, parts_of
-from qwenroute.analysis.task import Classifier, Heuristic
+from qwenroute.analysis.task import Classifier, Learned
 from qwenroute.analysis.tokens import estimate_request
 from qwenroute.analysis.view import View, view
 from qwenroute.domain.capability import Modality
 from qwenroute.domain.request import Kind, Request
 from qwenroute.domain.signals import Media, Signals
 
-_HEURISTIC = Heuristic()
+_LEARNED = Learned()
 _TEXT = frozenset({Modality.TEXT})
 _MODALITIES = {
     "image_url": Modality.IMAGE,
@@ -27,7 +27,7 @@ _FIM_MARK = "<|fim_prefix|>"
 _LATEX_MARKS = ("\\frac", "\\sqrt", "\\(", "\\[", "$$", "\\sum", "\\int", "\\begin{")
 
 
-def analyse(request: Request, classifier: Classifier = _HEURISTIC) -> Signals:
+def analyse(request: Request, classifier: Classifier = _LEARNED) -> Signals:
     """Derive the signals of a request; never raises, and bounded in time whatever the texts."""
     params, hints = request.params, request.hints
     media = _media(request)
