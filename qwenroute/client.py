@@ -177,6 +177,7 @@ class AsyncRouter:
     async def _call(
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
     ) -> Result | AsyncStream[Piece]:
+        began = asyncio.get_running_loop().time()  # hooks and the decision take from the caller's time, too
         hooks = self._hooks
         request = read_request(body, kind=kind)
         if hooks.before_routing is not None:
@@ -188,7 +189,7 @@ class AsyncRouter:
         if kept is not None and key is not None and (held := kept.find(key)) is not None:
             return await self._again(kept, held, request, decision, codec)
         self._board.request_began(time.monotonic())
-        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec)
+        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec, began=began)
         if request.stream:
             await run.open()
             source = run if kept is None or key is None else Keeping(run, key, request, kept, codec)
