@@ -255,7 +255,7 @@ class AsyncRouter:
             self._ended.clear()
             await self._ended.wait()
         for stream in list(self._streams):
-            await stream.close()
+            await stream.cut_off()
         means, self._means = self._means, None
         for provider in () if means is None else means.providers.values():
             await provider.aclose()
