@@ -185,6 +185,7 @@ class AsyncRouter:
     async def _call(
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
     ) -> Result | AsyncStream[Piece]:
+        began = asyncio.get_running_loop().time()  # hooks and the decision take from the caller's time, too
         hooks = self._hooks
         request = read_request(body, kind=kind)
         if hooks.before_routing is not None:
@@ -198,7 +199,7 @@ class AsyncRouter:
         if kept is not None and key is not None and (held := kept.find(key)) is not None:
             return await self._again(kept, held, request, decision, codec)
         self._board.request_began(time.monotonic())
-        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec)
+        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec, began=began)
         if request.stream:
             await run.open()
             source = run if kept is None or key is None else Keeping(run, key, request, kept, codec)
@@ -291,7 +292,7 @@ class AsyncRouter:
             self._ended.clear()
             await self._ended.wait()
         for stream in list(self._streams):
-            await stream.close()
+            await stream.cut_off()
         means, self._means = self._means, None
         resemblance, self._resemblance = self._resemblance, None
         if resemblance is not None:

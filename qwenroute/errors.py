@@ -97,7 +97,8 @@ class CallFailed(QwenRouteError):
     """The call ended without an answer; `attempts` lists what was tried, `record` has the rest."""
 
     def __init__(self, message: str, record: Record) -> None:
-        super().__init__(f"{message}: {_trail(record.attempts)}" if record.attempts else message)
+        trail = _trail(record.attempts)
+        super().__init__(f"{message}: {trail}" if trail else message)
         self.record = record
         self.attempts = record.attempts
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Generic, Protocol, Self, TypeVar, cast
 
 from qwenroute.domain.record import Record
-from qwenroute.errors import QwenRouteError
+from qwenroute.errors import ConfigurationError, QwenRouteError
 from qwenroute.execution.background import BackgroundLoop
 from qwenroute.execution.hooks import Arriving, Hooks
 from qwenroute.providers.openai_errors import as_openai
@@ -36,8 +36,8 @@ class Source(Protocol[Arriving_co]):
 class Closing(Protocol):
     """What can be left early."""
 
-    async def close(self) -> None:
-        """Give up the rest. Idempotent."""
+    async def cut_off(self) -> None:
+        """Give up the rest; a reader is told. Idempotent."""
 
 
 class AsyncStream(Generic[Piece]):
@@ -54,6 +54,7 @@ class AsyncStream(Generic[Piece]):
         self._after_answer = hooks.after_answer
         self._loop = asyncio.get_running_loop()
         self._over = False
+        self._cut_off = False
 
     @property
     def route(self) -> Record:
@@ -71,6 +72,8 @@ class AsyncStream(Generic[Piece]):
 
     async def next(self) -> Piece | None:
         """Return the next piece, None at the end."""
+        if self._cut_off:
+            raise as_openai(ConfigurationError("this router was closed while the stream was read"))
         try:
             return await self._next()
         except QwenRouteError as error:
@@ -93,6 +96,11 @@ class AsyncStream(Generic[Piece]):
         """Give up the rest. Idempotent."""
         await self._source.aclose()
         self._over = True
+
+    async def cut_off(self) -> None:
+        """Give up the rest on behalf of the router; a reader is told, and does not take it for the end."""
+        self._cut_off = self._cut_off or not self._over
+        await self.close()
 
     def __del__(self) -> None:
         """Give up the rest of a stream that was dropped, or its place would be taken for ever."""

@@ -42,6 +42,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         "held",
         "notes",
         "number",
+        "sent",
         "simulated",
         "started_at",
         "step",
@@ -66,6 +67,8 @@ class LiveAttempt(Generic[Answer, Piece]):
         self.usage: Usage | None = None
         self.notes: tuple[str, ...] = ()
         self.simulated = False
+        self.sent = False
+        """Whether the provider was asked at all."""
         self._now = asyncio.get_running_loop().time
         self.started_at = self._now()
         self.first_token_at: float | None = None
@@ -140,6 +143,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         return round(sum(map(len, self.text)) / CHARS_PER_TOKEN)
 
     async def _begin(self, provider: Provider, request: Request) -> None:
+        self.sent = True
         reply = self._reply = await provider.call(request, self.step, connect_s=self._timeouts.connect_s)
         self.notes = reply.notes
         self.simulated = reply.simulated

@@ -76,6 +76,7 @@ class Run(Generic[Answer, Piece]):
         decision: Decision,
         means: Means,
         codec: Codec[Answer, Piece],
+        began: float,
     ) -> None:
         self._id = id
         self._asked = request
@@ -84,7 +85,7 @@ class Run(Generic[Answer, Piece]):
         self._means = means
         self._codec = codec
         self._now = asyncio.get_running_loop().time
-        self._started = self._now()
+        self._started = began
         gatekeeper, plan = means.gatekeeper, decision.plan
         percentile = None if plan.hedge is None else plan.hedge.percentile
         fixed_s = None if plan.hedge is None else plan.hedge.after_s
@@ -99,6 +100,7 @@ class Run(Generic[Answer, Piece]):
             streamed=request.stream,
             may_retry=gatekeeper.withdraw_retry,
             hedge_after_s=hedge_after_s,
+            waited_s=self._now() - began,
         )
         self._live: dict[int, Live[Answer, Piece]] = {}
         self._tasks: dict[int, asyncio.Task[Event]] = {}
@@ -121,7 +123,7 @@ class Run(Generic[Answer, Piece]):
         Raises:
             CallFailed: no attempt that the plan allows brought one.
         """
-        await self._drive(self._machine.start(self._started))
+        await self._drive(self._machine.start(self._now()))
         winner, self._winner = self._winner, None
         assert winner is not None
         answer = winner.answer
@@ -135,7 +137,7 @@ class Run(Generic[Answer, Piece]):
         Raises:
             CallFailed: no attempt that the plan allows brought one.
         """
-        await self._drive(self._machine.start(self._started))
+        await self._drive(self._machine.start(self._now()))
 
     async def next(self) -> Piece | None:
         """Return the next piece of the stream, or None at its end.
@@ -305,7 +307,13 @@ class Run(Generic[Answer, Piece]):
         try:
             if attempt.first_token_at is None:
                 if self._means.before_attempt is not None:
-                    await self._means.before_attempt(self._request, step)
+                    try:
+                        async with asyncio.timeout_at(self._machine.deadline):
+                            await self._means.before_attempt(self._request, step)
+                    except TimeoutError:
+                        self._live.pop(number, None)
+                        self._settle(attempt, None, cancelled=True)
+                        return Refused(number, Obstacle(gate="deadline", reason="it ended before anything was sent"))
                 await attempt.begin(self._means.providers[step.deployment.endpoint], self._request)
                 self._simulated = self._simulated or attempt.simulated
                 if attempt.first_token_at is not None:
@@ -376,7 +384,9 @@ class Run(Generic[Answer, Piece]):
     def _written(self, attempt: Live[Answer, Piece], failure: Failure | None, *, cancelled: bool) -> Attempt:
         deployment, started = attempt.step.deployment, self._started
         usage, reckoned = attempt.usage, False
-        if usage is None and (cancelled or attempt.first_token_at is not None):
+        if not attempt.sent:
+            usage = Usage(prompt_tokens=0, completion_tokens=0)
+        elif usage is None and (cancelled or attempt.first_token_at is not None):
             # It ended before it could report: what it was sent and what arrived will be billed.
             usage = Usage(prompt_tokens=self._prompt_tokens(attempt.step), completion_tokens=attempt.output_tokens)
             reckoned = True

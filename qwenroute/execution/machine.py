@@ -151,7 +151,8 @@ class Execution:
     """The state of one call.
 
     `may_retry` pays for a retry or a hedge out of the budget that all calls share; `hedge_after_s`
-    says when a step counts as slow. Times are seconds on one monotonic clock.
+    says when a step counts as slow; `waited_s` of the deadline are gone before the start. Times are
+    seconds on one monotonic clock.
     """
 
     __slots__ = (
@@ -171,6 +172,7 @@ class Execution:
         "_streamed",
         "_timers",
         "_tried",
+        "_waited_s",
         "attempts",
         "sent",
     )
@@ -183,12 +185,14 @@ class Execution:
         streamed: bool,
         may_retry: Callable[[float], bool] = lambda _: True,
         hedge_after_s: Callable[[Step], float | None] = lambda _: None,
+        waited_s: float = 0.0,
     ) -> None:
         self._plan = plan
         self._backoff = backoff
         self._streamed = streamed
         self._may_retry = may_retry
         self._hedge_after_s = hedge_after_s
+        self._waited_s = waited_s
         self.attempts = 0
         """How many attempts have a number."""
         self.sent = 0
@@ -212,7 +216,7 @@ class Execution:
 
     def start(self, now: float) -> list[Command]:
         """Return the first commands."""
-        self._deadline = now + self._plan.deadline_s
+        self._deadline = now + self._plan.deadline_s - self._waited_s
         return self._launch(0, now)
 
     def handle(self, event: Event, now: float) -> list[Command]:

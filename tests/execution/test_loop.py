@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -18,7 +18,14 @@ from qwenroute.domain.price import Exchange, Money, Price, Tier, Usage
 from qwenroute.domain.record import Attempt
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Difficulty, Signals, Task
-from qwenroute.errors import AllAttemptsFailed, AttemptFailed, DeadlineExceeded, NothingAvailable, StreamInterrupted
+from qwenroute.errors import (
+    AllAttemptsFailed,
+    AttemptFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    NothingAvailable,
+    StreamInterrupted,
+)
 from qwenroute.execution.codec import Codec, Collecting
 from qwenroute.execution.loop import Means, Run
 
@@ -211,6 +218,8 @@ class Bench:
         gate: Gate | None = None,
         partial: bool | None = None,
         begun: Sequence[Mapping[str, object]] = (),
+        before_attempt: Callable[[Request, Step], Awaitable[None]] | None = None,
+        waited_s: float = 0.0,
         **plan: object,
     ) -> Self:
         steps = tuple(
@@ -243,9 +252,11 @@ class Bench:
             exchange=Exchange(report="USD", rates={"CNY": 0.5}),
             backoff=lambda _: 0.0,
             on_attempt=seen.append,
+            before_attempt=before_attempt,
         )
         request = Request(stream=stream, messages=({"role": "user", "content": "hi"}, *begun))
-        run = Run(id="1", request=request, decision=decision, means=means, codec=TextCodec())
+        began = asyncio.get_running_loop().time() - waited_s
+        run = Run(id="1", request=request, decision=decision, means=means, codec=TextCodec(), began=began)
         return cls(host, run, seen, gate)
 
     async def read(self) -> list[str]:
@@ -576,7 +587,7 @@ async def test_closing_a_stream_that_is_being_read_ends_the_reader(resuming: boo
     reader = asyncio.create_task(bench.run.next())
     await wait_until(lambda: len(bench.host.calls) == 1 + resuming)
     await asyncio.gather(bench.run.aclose(), bench.run.aclose())
-    with pytest.raises(StreamInterrupted, match="closed while it was read"):
+    with pytest.raises(StreamInterrupted, match=r"closed while it was read(: `a@here` stream_cut.*)?$"):
         await reader
     assert reader.cancelling() == 0
     assert len(bench.host.calls) == len(bench.seen) == 1 + resuming
@@ -680,3 +691,42 @@ async def test_what_a_hedge_cost_counts_against_the_ceiling() -> None:
     with pytest.raises(StreamInterrupted):
         await bench.run.next()
     assert bench.host.calls == ["a@here", "b@here"]
+
+
+async def test_what_came_before_the_first_attempt_takes_from_the_deadline() -> None:
+    """A call whose time went into hooks is refused, and nothing is sent."""
+    bench = Bench.set_up(Scripted([b"late"]), deadline_s=1.0, waited_s=1.0)
+    with pytest.raises(DeadlineExceeded):
+        await bench.run.answer()
+    assert bench.host.calls == []
+    assert bench.run.record().latency_s >= 1.0
+
+
+async def test_a_hook_before_an_attempt_is_held_to_the_deadline() -> None:
+    """It is not waited for any longer; nothing was sent, so nothing is reckoned, and nobody is blamed."""
+
+    async def slow(request: Request, step: Step) -> None:
+        await asyncio.sleep(60)
+
+    bench = Bench.set_up(Scripted([b"late"]), deadline_s=0.03, before_attempt=slow)
+    with pytest.raises(DeadlineExceeded):
+        await bench.run.answer()
+    assert bench.host.calls == []
+    assert bench.gate.settled == [("a", None, True)]
+    [attempt] = bench.seen
+    assert attempt.cost is not None
+    assert (attempt.cost.amount, attempt.usage, attempt.reckoned) == (0.0, Usage(prompt_tokens=0), False)
+
+
+async def test_an_attempt_that_a_hook_refused_costs_nothing() -> None:
+    """Nothing was sent: the record says so."""
+
+    async def refuse(request: Request, step: Step) -> None:
+        raise InvalidRequest("no", param="messages")
+
+    bench = Bench.set_up(Scripted([b"late"]), before_attempt=refuse)
+    with pytest.raises(InvalidRequest):
+        await bench.run.answer()
+    [attempt] = bench.seen
+    assert attempt.usage == Usage(prompt_tokens=0)
+    assert bench.gate.open_tickets == []
