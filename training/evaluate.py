@@ -18,7 +18,7 @@ from qwenroute.analysis.task import LEVELS, TEXT_TASKS, VISUAL_TASKS
 from qwenroute.domain.signals import Difficulty, Task
 from training.calibrate import Calibration, calibrate, confidence
 from training.fit import DIFFICULTY, TEXT, VISUAL, Settings, fit, pairs, sums
-from training.rows import PROMPTS, Row, look, own, read
+from training.rows import PROMPTS, Row, look, read, to_learn
 
 FOLDS = 10
 
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--brief", action="store_true")
     options = parser.parse_args()
     shipped = list(map(look, read([PROMPTS])))
-    learned = [*shipped, *map(look, own())]
+    learned = to_learn()
     judged = list(map(look, read(options.files))) if options.files else shipped
     verdicts, scales = judge(learned, judged)
     print("calibration:", scales)

@@ -137,7 +137,7 @@ def pairs(data: Sequence[Row], settings: Settings) -> list[tuple[Mapping[str, fl
         return [
             ({**row.seen, f"task:{row.task}": 1.0}, settings.names.index(row.difficulty), row.dataset)
             for row in data
-            if row.difficulty is not None
+            if row.difficulty is not None and not row.id.endswith("-bare")
         ]
     return [(row.seen, settings.names.index(row.task), row.dataset) for row in data if row.task in settings.names]
 

@@ -98,6 +98,28 @@ def bare(message: Mapping[str, object]) -> dict[str, object]:
     return {**message, "content": content}
 
 
+_OPTIONS = re.compile(r"\n+ *\(?[Aa1][).:、：] ?.*", re.DOTALL)
+
+
+def without_options(row: Mapping[str, object]) -> dict[str, object] | None:
+    """Return a copy of a row whose question stands without its choices; None where it has none."""
+    messages = row["messages"]
+    assert isinstance(messages, list)
+    content = messages[-1]["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    texts = [{**part, "text": _OPTIONS.sub("", part["text"])} if part["type"] == "text" else part for part in parts]
+    if texts == parts or not any(part.get("text", "").strip() for part in texts):
+        return None
+    bare_content = texts[0]["text"] if isinstance(content, str) else texts
+    return {**row, "id": f"{row['id']}-bare", "messages": [*messages[:-1], {**messages[-1], "content": bare_content}]}
+
+
+def to_learn() -> list[Row]:
+    """Return all that is learned from: what is shipped, our own, and both without their choices."""
+    found = [*read([PROMPTS]), *own()]
+    return [look(row) for row in (*found, *filter(None, map(without_options, found)))]
+
+
 _CHOICE = re.compile(r"⟨([^⟩]*)⟩")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import qwenroute.analysis
 from training.evaluate import held_out
 from training.fit import DIFFICULTY, TEXT, VISUAL, Table, fit, pairs
-from training.rows import PROMPTS, look, own, read
+from training.rows import PROMPTS, look, read, to_learn
 
 WEIGHTS = Path(qwenroute.analysis.__file__).parent / "weights.py"
 
@@ -27,7 +27,7 @@ def lines_of(title: str, table: Table, classes: str) -> list[str]:
 def main() -> None:
     """Fit, calibrate, write."""
     shipped = list(map(look, read([PROMPTS])))
-    learned = [*shipped, *map(look, own())]
+    learned = to_learn()
     lines = [
         '"""What each cue and word says, in hundredths, as addends of a softmax; written by `make train`."""',
         "", "from __future__ import annotations", "", "from collections.abc import Mapping", "",

@@ -133,6 +133,7 @@ _PHRASES: Mapping[str, str] = {
     "does this entail": "does_this",
     "can we conclude": "does_this", "can we say": "does_this", "can it be": "does_this", "we conclude": "does_this",
     "can be inferred": "does_this", "what can be concluded": "does_this", "follows from": "does_this",
+    "completes the": "series", "complete the pattern": "series", "question mark": "series", "odd one out": "series",
     "next number": "series", "comes next": "series", "next in the": "series",
     "as an expert": "role", "act as": "role", "pretend": "role", "imagine you": "role", "you are a": "role",
     "write a function": "write_function", "write a program": "write_function", "write a script": "write_function",

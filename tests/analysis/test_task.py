@@ -1,4 +1,4 @@
-"""The first heuristic, on prompts written for this test and on the demo's."""
+"""The shipped model, on prompts written for this test and on the demo's."""
 
 from __future__ import annotations
 
@@ -79,6 +79,52 @@ def test_a_long_document_does_not_drown_the_request() -> None:
     """The request at the end of a long text decides."""
     text = "The committee met at noon and spoke about the budget of the school. " * 200
     assert judge(f"{text}\n\nSummarize this meeting in three sentences.").task is Task.GENERAL
+
+
+def test_tool_results_are_not_the_request() -> None:
+    """What a tool gave back, code or numbers, does not change what the user wants."""
+    call = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": "{}"}}
+    body = {
+        "messages": [
+            {"role": "user", "content": "Recommend a restaurant near the station and write an invitation to my aunt."},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {
+                "role": "tool",
+                "tool_call_id": "c1",
+                "content": "def f(x):\n    return x ** 2\nSolve 3x + 7 = 22.\n" * 50,
+            },
+        ]
+    }
+    assert analyse(read_request(body)).task is Task.GENERAL
+
+
+def test_code_around_a_question_counts_as_code() -> None:
+    """A question that says little is about the code that stands with it."""
+    code = "```python\nfor i in range(10):\n    print(items[i])\n```"
+    assert judge(f"{code}\nWhy does this crash?").task is Task.CODE
+    assert judge(f"What is wrong here?\n{code}").task is Task.CODE
+
+
+VISUAL = [
+    ("What is written on the door?", Task.VISION),
+    ("Is there a boat in the harbour?", Task.VISION),
+    ("How much does the soup cost?", Task.VISION),
+    ("Was steht auf dem Zettel?", Task.VISION),
+    ("照片里的人在做什么？", Task.VISION),
+    ("Find the value of x.", Task.VISION_REASONING),
+    ("What is the area of the shaded triangle?\n(A) 4\n(B) 6\n(C) 8\n(D) 10", Task.VISION_REASONING),
+    ("Which piece completes the pattern?", Task.VISION_REASONING),
+    ("如图，AB是⊙O的直径，∠A＝35°，求∠B的度数。", Task.VISION_REASONING),
+    ("Calcule l'aire du triangle ABC.", Task.VISION_REASONING),
+]
+
+
+@pytest.mark.parametrize(("text", "task"), VISUAL)
+def test_looking_and_reasoning_over_pictures_are_told_apart(text: str, task: Task) -> None:
+    """To read and to describe is vision; to compute and to puzzle is visual reasoning."""
+    picture = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    content = [picture, {"type": "text", "text": text}]
+    assert analyse(read_request({"messages": [{"role": "user", "content": content}]})).task is task
 
 
 def test_difficulty_follows_what_is_asked() -> None:
