@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import random
 import threading
@@ -663,22 +664,35 @@ class _Loop:
                 held = self._held
                 if held is None or not background.is_current(held):
                     held = self._held = background.acquire()
-                    self._finalizer = weakref.finalize(self, _end, self._router, held)
+                    self._finalizer = weakref.finalize(self, _drop, self._router, held)
+                    self._finalizer.atexit = False
+                    _open_loops.add(self)
         return held
 
     def close(self) -> None:
         """Close the router on its loop and let go of it. Idempotent."""
         self._router.shut()
-        if self._finalizer is not None:
-            self._finalizer()
+        held, finalizer = self._held, self._finalizer
+        if held is None or finalizer is None or finalizer.detach() is None or not background.is_current(held):
+            return
+        if not held.is_here():
+            held.run(self._router.aclose())
+        background.release(held)
 
 
-def _end(router: AsyncRouter, loop: background.BackgroundLoop) -> None:
-    if not background.is_current(loop):
-        return
-    if not loop.is_here():  # the garbage collector may run on the loop's own thread
-        loop.run(router.aclose())
-    background.release(loop)
+_open_loops: weakref.WeakSet[_Loop] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_what_is_left() -> None:
+    for loop in list(_open_loops):
+        loop.close()
+
+
+def _drop(router: AsyncRouter, loop: background.BackgroundLoop) -> None:
+    """End a router that was dropped without `close`, and wait for nothing: the garbage collector runs anywhere."""
+    if background.is_current(loop):
+        loop.post(router.aclose(), lambda: background.release(loop))
 
 
 def _body(params: Mapping[str, object], **known: object) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from typing import TypeVar
 
@@ -54,6 +54,14 @@ class BackgroundLoop:
         except BaseException:
             future.cancel()
             raise
+
+    def post(self, work: Coroutine[object, object, object], then: Callable[[], None]) -> None:
+        """Begin something that nobody waits for."""
+        with self._lock:
+            if self.stopped:
+                work.close()
+                return
+            asyncio.run_coroutine_threadsafe(work, self._loop).add_done_callback(lambda _: then())
 
     def is_here(self) -> bool:
         """Whether the caller is on the loop's own thread, where waiting for it would never end."""

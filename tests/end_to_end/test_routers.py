@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -286,3 +288,38 @@ def test_a_stream_of_the_parent_is_refused_in_a_forked_child(platform: Simulator
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert list(stream)
+
+
+def test_a_dropped_router_leaves_no_thread(platform: SimulatorHandle) -> None:
+    """Without `close` it is ended too, and nobody waits for it in the garbage collector."""
+    router = Router(environ=platform.environ())
+    router.chat.completions.create(messages=HELLO)
+    [thread] = loop_threads()
+    del router
+    gc.collect()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert loop_threads() == []
+
+
+def test_a_router_left_open_does_not_hold_up_the_exit(platform: SimulatorHandle) -> None:
+    """A script that never closes ends by itself, and says nothing."""
+    script = (
+        "from qwenroute import Router\n"
+        "router = Router()\n"
+        "print(router.chat.completions.create(messages=[{'role': 'user', 'content': 'hi'}]).route.deployment)\n"
+        "stream = router.chat.completions.create(messages=[{'role': 'user', 'content': 'hi'}], stream=True)\n"
+        "next(stream)\n"
+    )
+    environ = {**os.environ, **platform.environ()}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "@dashscope" in done.stdout
