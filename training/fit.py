@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -123,12 +122,8 @@ def _known(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Setti
 
 
 def _is_told(word: str) -> bool:
-    """Whether a word may be learned: no pair of signs but of scripts written without blanks."""
-    if word.isascii():
-        return word[:1] == "^" or (len(word) > 1 or word in "aix")
-    if len(word) == 2:
-        return all(sign > "\u2e80" and unicodedata.category(sign)[0] == "L" for sign in word)
-    return len(word) < 20
+    """Whether a word, a beginning (`^`) or a pair of signs may be learned; long runs of any script may not."""
+    return len(word) == 2 or word[:1] == "^" or (word.isalpha() and len(word) < 20)
 
 
 def pairs(data: Sequence[Row], settings: Settings) -> list[tuple[Mapping[str, float], int, str]]:

@@ -20,7 +20,9 @@ WEIGHTS = Path(qwenroute.analysis.__file__).parent / "weights.py"
 def lines_of(title: str, table: Table, classes: str) -> list[str]:
     """Return a table as Python."""
     lines = [f"{title}: Mapping[str, tuple[int, ...]] = {{", f"    # {classes}"]
-    lines += [f"    {json.dumps(name, ensure_ascii=False)}: {row}," for name, row in table.items()]
+    for name, row in table.items():
+        quoted = f"'{name}'" if '"' in name and "'" not in name else json.dumps(name, ensure_ascii=False)
+        lines.append(f"    {quoted}: {row},")
     return [*lines, "}", ""]
 
 

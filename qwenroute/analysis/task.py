@@ -168,7 +168,7 @@ def features(view: View) -> dict[str, float]:
 
 
 def lexical(text: str, lowered: str, words: Set[str]) -> set[str]:
-    """Return what the lexicon may know: words, how the text begins, and pairs of signs of scripts without blanks."""
+    """Return what the lexicon may know: words, how the text begins, and beyond ASCII the pairs of signs."""
     found = set(words)
     start = lowered[:40].split()[:2]
     if start:
@@ -176,5 +176,6 @@ def lexical(text: str, lowered: str, words: Set[str]) -> set[str]:
         found.add("^" + " ".join(start))
     if not text.isascii():
         sample = lowered if len(lowered) <= 2 * PAIR_CHARS else lowered[:PAIR_CHARS] + lowered[-PAIR_CHARS:]
+        sample = sample.upper()  # so that no pair is taken for a word
         found.update(map(add, sample, sample[1:]))
     return found
