@@ -327,7 +327,6 @@ class AsyncRouter:
             )
         return self._means
 
-
     def _connect(self) -> Transport:
         if self._transport is None:
             client = self._http_client
