@@ -127,7 +127,8 @@ class Qwenroute:
         self.router = AsyncRouter()
 
     async def call(self, messages: Messages) -> str:
-        answer = await self.router.chat.completions.create(model="auto", messages=messages)
+        # A thinking model would be streamed upstream, and the canned server measures whole answers here.
+        answer = await self.router.chat.completions.create(messages=messages, qwenroute={"thinking": False})
         assert answer.route.answered_by is not None
         return answer.choices[0].message.content or ""
 
