@@ -37,7 +37,7 @@ check: dev ## style, types and import contracts
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet . || { echo "make: some files are not formatted: run \`make format\`" >&2; exit 1; }
 	@$(PY) -m mypy
-	@$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo
+	@$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo --no-cache
 
 format: dev ## put every file into the house style
 	@$(PY) -m ruff check --quiet --fix-only .
