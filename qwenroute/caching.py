@@ -38,9 +38,16 @@ class KeptAnswers:
         """Return the key of a request; None for one that cannot have any."""
         return self._keys.key(request)
 
-    def find(self, key: bytes) -> bytes | None:
-        """Return the answer that is kept."""
-        return self._cache.get(key, time.time())
+    def find(self, key: bytes, codec: Codec[Answer, Piece]) -> tuple[bytes, Answer] | None:
+        """Return the answer that is kept, as it is kept and read; one that cannot be read is none."""
+        held = self._cache.get(key, time.time())
+        if held is None:
+            return None
+        try:
+            return held, codec.whole(held)
+        except AttemptFailed as error:
+            log.cache_failed(f"a kept answer cannot be read: {error.failure.kind}")
+            return None
 
     def keep(self, key: bytes, request: Request, record: Record, answer: object) -> None:
         """Keep an answer, if it is worth it."""

@@ -197,8 +197,8 @@ class AsyncRouter:
         log.decided(decision)
         kept = self._kept
         key = None if kept is None else kept.key(request)
-        if kept is not None and key is not None and (held := kept.find(key)) is not None:
-            return await self._again(kept, held, request, decision, codec)
+        if kept is not None and key is not None and (found := kept.find(key, codec)) is not None:
+            return await self._again(kept, *found, request, decision, codec)
         self._board.request_began(time.monotonic())
         run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec, began=began)
         if request.stream:
@@ -214,10 +214,15 @@ class AsyncRouter:
         return answer
 
     async def _again(
-        self, kept: KeptAnswers, held: bytes, request: Request, decision: Decision, codec: Codec[Result, Piece]
+        self,
+        kept: KeptAnswers,
+        held: bytes,
+        answer: Result,
+        request: Request,
+        decision: Decision,
+        codec: Codec[Result, Piece],
     ) -> Result | AsyncStream[Piece]:
         """Give a kept answer again."""
-        answer = codec.whole(held)
         answer.route = kept.record(uuid.uuid4().hex, decision, codec.usage(answer))
         if request.stream:
             again: GivenAgain[Result, Piece] = GivenAgain(held, request, decision, codec, answer.route)

@@ -40,7 +40,7 @@ def decided(decision: Decision) -> None:
 
 
 def cache_failed(message: str) -> None:
-    """Warn, once, of a cache file that cannot be used."""
+    """Warn of an answer cache, or an answer in it, that cannot be used."""
     _log().warning("answer cache not used", failure=message)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +77,21 @@ def test_a_stream_is_kept_once_it_has_ended_well(platform: SimulatorHandle, keep
         again = router.chat.completions.create(messages=asked)
         assert len(platform.requests) == before
     assert again.choices[0].message.content == "".join(c.choices[0].delta.content or "" for c in whole)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_damaged_answer_is_asked_for_again(platform: SimulatorHandle, keeping: Path, stream: bool) -> None:
+    """What was kept and cannot be read is not there."""
+    asked = [{"role": "user", "content": "Tell me of damage"}]
+    with Router(keeping, environ=platform.environ()) as router:
+        first = router.chat.completions.create(messages=asked)
+    with closing(sqlite3.connect(keeping.with_name("answers.db"))) as file, file:
+        assert file.execute("UPDATE qwenroute_answers_1 SET answer = ?", (b'{"id": "1", "cho',)).rowcount == 1
+    with Router(keeping, environ=platform.environ()) as router:
+        again = router.chat.completions.create(messages=asked, stream=stream)
+        text = "".join(c.choices[0].delta.content or "" for c in again) if stream else again.choices[0].message.content
+        assert not again.route.cached
+    assert text == first.choices[0].message.content
 
 
 def test_tenants_never_share_answers(platform: SimulatorHandle, keeping: Path) -> None:
