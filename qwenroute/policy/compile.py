@@ -1,0 +1,201 @@
+"""From a policy file whose shape is right to the frozen data that routing reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from qwenroute.documents import Document
+from qwenroute.domain.capability import RateLimits, Role
+from qwenroute.domain.decision import HedgeRules, RetryRules, Timeouts
+from qwenroute.domain.endpoint import Served
+from qwenroute.domain.price import Exchange, Price, Tier
+from qwenroute.domain.resilience import (
+    BreakerRules,
+    CacheRules,
+    Choice,
+    CooldownRules,
+    OutlierRules,
+    Resilience,
+    RetryBudgetRules,
+)
+from qwenroute.policy import schema
+from qwenroute.policy.condition import Condition, Range, condition, sign_of
+from qwenroute.policy.encoder import Embedding
+from qwenroute.policy.endpoints import EndpointTemplate, Setting
+from qwenroute.policy.policy import USUAL, Limits, Objective, Policy, Pool, Retired, Route, Rule
+from qwenroute.policy.teaching import Lesson
+from qwenroute.policy.teaching_mistakes import SIGNS
+from qwenroute.registry import Registry
+
+
+def compile_policy(file: schema.PolicyFile, document: Document, path: Path, registry: Registry) -> Policy:
+    """Return the policy that a file says."""
+    objectives = {objective.name: objective for objective in USUAL}
+    for name, o in file.objectives.items():
+        objectives[name] = Objective(name=name, quality=o.quality, cost=o.cost, latency=o.latency)
+    usual = objectives[file.objective]
+    hedge = _hedge(file.hedge)
+    pools = {str(role): Pool(name=str(role), roles=(role,)) for role in Role}
+    for name, p in file.pools.items():
+        pools[name] = Pool(
+            name=name,
+            roles=tuple(p.roles),
+            models=tuple(_canonical(model, registry) for model in p.models),
+            endpoints=None if p.endpoints is None else frozenset(p.endpoints),
+            providers=None if p.providers is None else frozenset(p.providers),
+        )
+    routes = {
+        name: Route(
+            name=name,
+            rules=tuple(
+                Rule(
+                    name=rule.rule,
+                    conditions=_conditions(rule.when),
+                    pool=rule.pool,
+                    fallback=tuple(rule.fallback),
+                    objective=usual if rule.objective is None else objectives[rule.objective],
+                    hedge=hedge if rule.hedge is None else _hedge(rule.hedge),
+                )
+                for rule in rules
+            ),
+        )
+        for name, rules in file.routes.items()
+    }
+    limits = file.limits
+    content = json.dumps(document.value, sort_keys=True, ensure_ascii=False)
+    return Policy(
+        name=path.stem,
+        hash=hashlib.blake2b(content.encode(), digest_size=8).hexdigest(),
+        endpoints=tuple(_endpoint(name, e, path, registry) for name, e in file.endpoints.items()),
+        objectives=MappingProxyType(objectives),
+        objective=usual,
+        pools=MappingProxyType(pools),
+        routes=MappingProxyType(routes),
+        teach=tuple(_lesson(entry) for entry in file.teach or ()),
+        embedding=_embedding(file.embedding, path),
+        exchange=Exchange(report=file.currency.report, rates=MappingProxyType(dict(file.currency.rates))),
+        limits=Limits(
+            deadline_s=limits.deadline_s,
+            max_attempts=limits.max_attempts,
+            max_cost_usd=limits.max_cost_usd,
+            queue_s=limits.queue_s,
+            regions=None if limits.regions is None else frozenset(limits.regions),
+            licences=None if limits.licences is None else frozenset(limits.licences),
+        ),
+        timeouts=Timeouts(**file.timeouts.model_dump()),
+        retries=RetryRules(**file.retries.model_dump(exclude={"budget"})),
+        hedge=hedge,
+        resume=file.resume,
+        resilience=Resilience(
+            breaker=BreakerRules(**file.breaker.model_dump()),
+            cooldown=CooldownRules(**file.cooldown.model_dump()),
+            outliers=OutlierRules(**file.outliers.model_dump()),
+            retry_budget=RetryBudgetRules(**file.retries.budget.model_dump()),
+            max_in_flight=limits.max_in_flight,
+            max_in_flight_total=limits.max_in_flight_total,
+        ),
+        choice=Choice(**file.choice.model_dump()),
+        cache=_cache(file.cache, path),
+        fall_back_on=frozenset(file.fall_back_on),
+        retired=Retired(file.retired),
+    )
+
+
+def _hedge(entry: schema.Hedge | str) -> HedgeRules | None:
+    return None if isinstance(entry, str) else HedgeRules(**entry.model_dump())
+
+
+def _cache(entry: schema.Cache | str, path: Path) -> CacheRules | None:
+    if isinstance(entry, str):
+        return None
+    rules = CacheRules(**entry.model_dump())
+    return rules if rules.path is None else replace(rules, path=str(path.parent / rules.path))
+
+
+def _lesson(entry: schema.Teach) -> Lesson:
+    key = next(key for key in SIGNS if getattr(entry, key) is not None)
+    return Lesson(task=entry.task, sign=sign_of(key, getattr(entry, key)))
+
+
+def _embedding(entry: schema.Embedding | None, path: Path) -> Embedding | None:
+    if entry is None:
+        return None
+    return Embedding(
+        model=entry.model,
+        min_similarity=entry.min_similarity,
+        timeout_s=entry.timeout_ms / 1000,
+        endpoint=entry.endpoint,
+        base_url=_setting(entry.base_url, path),
+        api_key=_setting(entry.api_key, path),
+    )
+
+
+def _conditions(when: schema.When | None) -> tuple[Condition, ...]:
+    if when is None:
+        return ()
+    found = []
+    for key in type(when).model_fields:
+        wanted: object = getattr(when, key)
+        if isinstance(wanted, schema.PromptTokens):
+            wanted = Range(at_least=wanted.at_least, at_most=wanted.at_most)
+        if wanted is not None:
+            found.append(condition(key, wanted))
+    return tuple(found)
+
+
+def _endpoint(name: str, entry: schema.Endpoint, path: Path, registry: Registry) -> EndpointTemplate:
+    models: tuple[Served, ...] | Setting | None
+    if isinstance(entry.models, list):
+        models = tuple(_served(item, registry) for item in entry.models)
+    else:
+        models = _setting(entry.models, path)
+    return EndpointTemplate(
+        name=name,
+        provider=entry.provider,
+        region=_setting(entry.region, path),
+        workspace=_setting(entry.workspace, path),
+        base_url=_setting(entry.base_url, path),
+        api_key=_setting(entry.api_key, path),
+        models=models,
+        weight=entry.weight,
+        rate_limits=RateLimits(**entry.rate_limits.model_dump()),
+    )
+
+
+def _setting(value: schema.FromVariable | schema.FromFile | str | None, path: Path) -> Setting | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Setting(literal=value)
+    if isinstance(value, schema.FromFile):
+        return Setting(file=path.parent / value.file)
+    return Setting(env=value.env, default=value.default, optional=value.optional)
+
+
+def _served(item: schema.ServedModel | str, registry: Registry) -> Served:
+    if isinstance(item, str):
+        item = schema.ServedModel(model=item)
+    model = _canonical(item.model, registry)
+    price = None
+    if item.price is not None:
+        tier = Tier(input=item.price.input, output=item.price.output)
+        price = Price(currency=item.price.currency, tiers=(tier,))
+    wire = item.served_as or (None if item.model == model else item.model)
+    return Served(
+        model=model,
+        wire_model=wire,
+        context_tokens=item.context_tokens,
+        price=price,
+        rate_limits=RateLimits(**item.rate_limits.model_dump()),
+    )
+
+
+def _canonical(name: str, registry: Registry) -> str:
+    """Return the registry's id for a model, keeping an endpoint that follows it."""
+    model, at, endpoint = name.partition("@")
+    found = registry.find(model)
+    return f"{model if found is None else found.card.id}{at}{endpoint}"

@@ -1,0 +1,152 @@
+"""Names that have to fit each other, and numbers that contradict each other, in a policy file.
+
+Checked on the raw value, so that a mistake elsewhere hides none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from qwenroute.documents import Document, Trail, nearest
+from qwenroute.domain.capability import Role
+from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.policy import schema
+from qwenroute.policy.policy import USUAL
+from qwenroute.registry import Registry
+
+
+def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
+    """Check names against each other."""
+    top = _mapping(document.value)
+    endpoints = _mapping(top.get("endpoints"))
+    objectives = {*_mapping(top.get("objectives")), *(objective.name for objective in USUAL)}
+    pools = {*_mapping(top.get("pools")), *Role}
+
+    def unknown(trail: Trail, what: str, name: object, known: Iterable[str], code: str) -> Iterator[Diagnostic]:
+        if not isinstance(name, str) or name in (choices := sorted(known)):
+            return
+        close = nearest(name, choices)
+        hint = f"did you mean `{close}`?" if close else f"known: {', '.join(choices)}"
+        yield document.diagnostic(trail, code, f"unknown {what} `{name}`", hint)
+
+    def unknown_model(trail: Trail, name: object) -> Iterator[Diagnostic]:
+        if not isinstance(name, str):
+            return
+        model, _, endpoint = name.partition("@")
+        if registry.find(model) is None:
+            close = registry.suggest(model)
+            hint = f"did you mean `{close}`?" if close else "`qwenroute models` lists the ids"
+            yield document.diagnostic(trail, "QR205", f"unknown model `{model}`", hint)
+        if endpoint:
+            yield from unknown(trail, "endpoint", endpoint, endpoints, "QR203")
+
+    for name, raw in endpoints.items():
+        endpoint = _mapping(raw)
+        at: Trail = ("endpoints", name)
+        region = endpoint.get("region")
+        region = region.get("default") if isinstance(region, Mapping) else region
+        yield from unknown((*at, "region"), "region", region, registry.regions, "QR204")
+        yield from _lacking(document, at, endpoint)
+        if isinstance(models := endpoint.get("models"), list):
+            for index, item in enumerate(models):
+                yield from unknown_model((*at, "models", index), item.get("model") if isinstance(item, dict) else item)
+    for name, raw in _mapping(top.get("pools")).items():
+        pool = _mapping(raw)
+        if not pool.get("roles") and not pool.get("models"):
+            message = f"pool `{name}` has neither `roles` nor `models`"
+            yield document.diagnostic(("pools", name), "QR206", message, "say which deployments belong to it")
+        for index, model in enumerate(_list(pool.get("models"))):
+            yield from unknown_model(("pools", name, "models", index), model)
+        for index, place in enumerate(_list(pool.get("endpoints"))):
+            yield from unknown(("pools", name, "endpoints", index), "endpoint", place, endpoints, "QR203")
+    yield from unknown(
+        ("embedding", "endpoint"), "endpoint", _mapping(top.get("embedding")).get("endpoint"), endpoints, "QR203"
+    )
+    yield from unknown(("objective",), "objective", top.get("objective"), objectives, "QR202")
+    for index, region in enumerate(_list(_mapping(top.get("limits")).get("regions"))):
+        yield from unknown(("limits", "regions", index), "region", region, registry.regions, "QR204")
+    licences = {card.licence for card in registry.cards.values()}
+    for index, licence in enumerate(_list(_mapping(top.get("limits")).get("licences"))):
+        yield from unknown(("limits", "licences", index), "licence", licence, licences, "QR209")
+    for name, raw in _mapping(top.get("routes")).items():
+        rules = [_mapping(rule) for rule in _list(raw)]
+        for index, rule in enumerate(rules):
+            at = ("routes", name, index)
+            yield from unknown((*at, "pool"), "pool", rule.get("pool"), pools, "QR201")
+            for place, fallback in enumerate(_list(rule.get("fallback"))):
+                yield from unknown((*at, "fallback", place), "pool", fallback, pools, "QR201")
+            yield from unknown((*at, "objective"), "objective", rule.get("objective"), objectives, "QR202")
+        yield from _order(document, str(name), rules)
+    yield from _disagreeing(document, top)
+
+
+def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Find keys that this provider cannot do without."""
+    needed = {"dashscope": ("region", "api_key"), "openai_compatible": ("base_url", "models"), "litellm": ("models",)}
+    for key in needed.get(str(endpoint.get("provider")), ()):
+        if key not in endpoint:
+            message = f"endpoint `{at[-1]}` needs `{key}` for the provider {endpoint['provider']}"
+            yield document.diagnostic(at, "QR102", message)
+
+
+_AT_MOST = (
+    ("breaker", "open_s", "open_cap_s", schema.Breaker()),
+    ("cooldown", "rate_limit_s", "cap_s", schema.Cooldown()),
+    ("cooldown", "tokens_limit_s", "cap_s", schema.Cooldown()),
+    ("cooldown", "burst_s", "cap_s", schema.Cooldown()),
+    ("retries", "base_s", "cap_s", schema.Retries()),
+)
+
+
+def _disagreeing(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Find numbers that contradict each other; what is not written has its usual value."""
+    for section, low, high, usual in _AT_MOST:
+        written = _mapping(top.get(section))
+        less, more = (written.get(key, getattr(usual, key)) for key in (low, high))
+        if isinstance(less, int | float) and isinstance(more, int | float) and less > more:
+            at: Trail = (section, high if high in written else low)
+            message = f"`{section}.{low}` is {less:g}, and `{section}.{high}` allows no more than {more:g}"
+            yield document.diagnostic(at, "QR210", message, f"raise `{high}` or lower `{low}`")
+    limits = _mapping(top.get("limits"))
+    if limits.get("max_attempts") == 1:
+        hedges: list[Trail] = [("hedge",)] if isinstance(top.get("hedge"), Mapping) else []
+        for name, raw in _mapping(top.get("routes")).items():
+            rules = enumerate(_mapping(rule) for rule in _list(raw))
+            hedges += [("routes", name, i, "hedge") for i, rule in rules if isinstance(rule.get("hedge"), Mapping)]
+        for at in hedges:
+            hint = "raise `limits.max_attempts`, or leave `hedge` out"
+            yield document.diagnostic(at, "QR211", "a hedge is a second attempt, and one attempt is allowed", hint)
+
+
+def _order(document: Document, route: str, rules: list[Mapping[str, object]]) -> Iterator[Diagnostic]:
+    """Find rules that can never match, requests that no rule takes, and names used twice."""
+    seen: dict[object, int] = {}
+    always: int | None = None
+    for index, rule in enumerate(rules):
+        at: Trail = ("routes", route, index)
+        name = rule.get("rule")
+        line = document.diagnostic(("routes", route, seen.setdefault(name, index)), "", "").line
+        if seen[name] != index:
+            yield document.diagnostic(
+                (*at, "rule"), "QR208", f"route `{route}` has a rule `{name}` already (line {line})"
+            )
+        if always is not None:
+            line = document.diagnostic(("routes", route, always), "", "").line
+            message = (
+                f"rule `{name}` can never match: rule `{rules[always].get('rule')}` (line {line}) takes everything"
+            )
+            yield document.diagnostic((*at, "rule"), "QR207", message)
+        elif not rule.get("when"):
+            always = index
+    if rules and always is None:
+        message = f"the last rule of route `{route}` has conditions: a request that meets none has nowhere to go"
+        hint = "end the route with a rule without `when`"
+        yield document.diagnostic(("routes", route, len(rules) - 1), "QR207", message, hint)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return [] if value is None else value if isinstance(value, list) else [value]
