@@ -13,6 +13,7 @@ from qwenroute.cli.demo import demo
 from qwenroute.cli.eval import evaluate
 from qwenroute.cli.health import health
 from qwenroute.cli.models import app as models
+from qwenroute.cli.policy import app as policy
 from qwenroute.cli.route import route
 from qwenroute.cli.simulate import simulate
 
@@ -47,4 +48,5 @@ app.command(epilog=exits.TABLE)(route)
 app.command(name="eval", epilog=exits.TABLE)(evaluate)
 app.command(epilog=exits.TABLE)(health)
 app.add_typer(models, name="models", epilog=exits.TABLE)
+app.add_typer(policy, name="policy", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """Whether the file can be used as it is."""
+
+    ERROR = "error"
+    WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +23,9 @@ class Diagnostic:
     code: str
     message: str
     help: str | None = None
+    severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column}: {self.code} {self.message}"
+        said = self.code if self.severity is Severity.ERROR else f"{self.severity} {self.code}"
+        text = f"{self.file}:{self.line}:{self.column}: {said} {self.message}"
         return text if self.help is None else f"{text}\n  help: {self.help}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from qwenroute.documents import nearest, read, validate
+from qwenroute.documents import Document, nearest, read, validate
 from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
 from qwenroute.policy.compile import compile_policy
@@ -18,8 +19,26 @@ from qwenroute.registry import Registry
 SHIPPED = Path(__file__).parent.parent / "policies"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Loaded:
+    """A policy, and the file that says it, for whoever has to name places in it."""
+
+    policy: Policy
+    file: schema.PolicyFile
+    document: Document
+
+
 def load_policy(source: str | Path, registry: Registry | None = None) -> Policy:
     """Return the policy of a shipped name (`default`) or of a path.
+
+    Raises:
+        As `load` does.
+    """
+    return load(source, registry).policy
+
+
+def load(source: str | Path, registry: Registry | None = None) -> Loaded:
+    """Return a policy with the file that it was read from.
 
     Model ids in the file are checked against `registry`, by default the shipped one.
 
@@ -39,7 +58,7 @@ def load_policy(source: str | Path, registry: Registry | None = None) -> Policy:
         # A value that is wrong twice over is told once, by the check that knows more.
         places = {(d.line, d.column): d for d in reversed(findings)}
         raise DocumentError(sorted(places.values(), key=lambda d: (d.line, d.column)))
-    return compile_policy(file, document, path, known)
+    return Loaded(policy=compile_policy(file, document, path, known), file=file, document=document)
 
 
 def _is_name(source: str) -> bool:

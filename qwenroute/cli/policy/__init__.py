@@ -1,0 +1,16 @@
+"""`qwenroute policy`: everything about policy files, one file per verb."""
+
+from __future__ import annotations
+
+import typer
+
+from qwenroute.cli import exits
+from qwenroute.cli.policy.check import check
+
+app = typer.Typer(
+    help="Check policy files, and see what they say.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+app.command(epilog=exits.TABLE)(check)
