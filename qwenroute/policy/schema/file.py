@@ -28,31 +28,57 @@ class Rates(Section):
     """The currency of reports, and what one unit of the others costs in it."""
 
     report: Currency = "USD"
+    """The currency of reports, three capitals (ISO 4217)."""
     rates: dict[Currency, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
+    """What one unit of another currency costs in the currency of reports. Every currency that a price is in needs a
+    rate."""
 
 
 class PolicyFile(Section):
     """The whole file."""
 
     version: Literal[1]
+    """The version of this format: 1."""
     currency: Rates = Field(default_factory=Rates)
+    """The currency of reports and what others cost in it."""
     endpoints: dict[Word, Endpoint] = Field(min_length=1)
+    """Where models are served, by names of your own. One whose variables are not set is left out; one has to remain."""
     pools: dict[Word, Pool] = Field(default_factory=dict)
+    """Named sets of deployments. Each role is a pool of its own name without being listed here."""
     objectives: dict[Word, Objective] = Field(default_factory=dict)
+    """Named ways to weigh quality, cost and time against each other; `quality`, `balanced` and `cheap` are always
+    there."""
     objective: Word = "balanced"
-    """Where neither the rule nor the caller says."""
+    """What to prefer where neither the rule nor the caller says."""
     teach: Annotated[list[Teach], Field(min_length=1)] | None = None
+    """What you know of your own requests: which words make them which task. The first line that holds counts."""
     embedding: Embedding | None = None
+    """Who tells which `examples` a request is like; needed where there are examples."""
     routes: dict[Word, Annotated[list[Rule], Field(min_length=1)]] = Field(min_length=1)
+    """What callers ask for by name (`model="auto"`), and its rules: the first whose `when` holds decides."""
     limits: Limits = Field(default_factory=Limits)
+    """What every request has to stay within."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
+    """Seconds that each phase of an attempt may take."""
     retries: Retries = Field(default_factory=Retries)
+    """How one deployment is tried again before the next is asked."""
     hedge: HedgeOrOff = "off"
+    """A second attempt beside a slow first one: `off`, or when. It costs money."""
     resume: Resume = Resume.REPORT
+    """What becomes of a stream that breaks after its first token: `report` it to the caller, or `continue` where the
+    model can go on."""
     breaker: Breaker = Field(default_factory=Breaker)
+    """When a deployment that keeps failing is left alone, and for how long."""
     cooldown: Cooldown = Field(default_factory=Cooldown)
+    """How long a limit is respected where the server does not say."""
     outliers: Outliers = Field(default_factory=Outliers)
+    """When a deployment is set aside for being much worse than its peers."""
     choice: Choice = Field(default_factory=Choice)
+    """How one is picked among deployments that are as good as each other."""
     cache: CacheOrOff = "off"
+    """Exact answers kept for equal requests: `off`, or how many and how long. Never shared between tenants."""
     fall_back_on: list[FailureKind] = Field(default_factory=list)
+    """Refusals after which the next deployment is tried although they usually end the call: `content_filter`,
+    `authentication`, `billing`, `configuration`."""
     retired: Literal["replace", "refuse"] = "replace"
+    """A model named outright that has left its platform: `replace` it by its successor with a warning, or `refuse`."""

@@ -35,14 +35,18 @@ class FromVariable(Section):
     """A value from the environment."""
 
     env: Word
+    """The name of the environment variable."""
     default: Word | None = None
+    """What counts where the variable is not set or empty."""
     optional: Switch = False
+    """Whether the endpoint can be used without it; else it is left out where the variable is not set."""
 
 
 class FromFile(Section):
     """A secret from a file of its own."""
 
     file: Word
+    """A path, relative to this policy file; what the file holds is the secret."""
 
 
 def _is_mapping(value: object) -> str:
