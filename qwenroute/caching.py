@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -33,6 +34,8 @@ class KeptAnswers:
         self._cache = open_answer_cache(policy.cache, log.cache_failed)
         self._keys = AnswerKeys(policy.hash, endpoints)
         self._report = policy.exchange.report
+        # A policy that is replaced goes when its last call has ended, and nobody is told of that.
+        self._closing = weakref.finalize(self, self._cache.close)
 
     def key(self, request: Request) -> bytes | None:
         """Return the key of a request; None for one that cannot have any."""
@@ -64,7 +67,7 @@ class KeptAnswers:
 
     def close(self) -> None:
         """Let go of what is held open. Idempotent."""
-        self._cache.close()
+        self._closing()
 
 
 class GivenAgain(Generic[Answer, Piece]):

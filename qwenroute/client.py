@@ -10,7 +10,8 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
@@ -22,23 +23,23 @@ from qwenroute.domain.health import DeploymentHealth
 from qwenroute.domain.protocols import Transport
 from qwenroute.domain.request import Kind, Request
 from qwenroute.domain.signals import Signals
-from qwenroute.embedding import Encoder, Resemblance
+from qwenroute.embedding import Resemblance
 from qwenroute.errors import ConfigurationError, InvalidRequest, QwenRouteError
 from qwenroute.execution import background
-from qwenroute.execution.backoff import backoff
 from qwenroute.execution.codec import Codec, Piece
 from qwenroute.execution.hooks import Hook, Hooks
-from qwenroute.execution.loop import Means, Run
-from qwenroute.policy import Alike, Policy, Wording, load_policy
-from qwenroute.providers import AiohttpTransport, HttpxTransport, build_provider
+from qwenroute.execution.loop import Run
+from qwenroute.policy import Alike, Policy, load_policy
+from qwenroute.providers import AiohttpTransport, HttpxTransport
 from qwenroute.providers.answers import ChatCompletion, ChatCompletionChunk, Completion
 from qwenroute.providers.codecs import CHAT, COMPLETION
 from qwenroute.providers.openai_errors import as_openai
+from qwenroute.regime import Regime, Surroundings
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
-from qwenroute.state import HealthBoard, limit_keys
 from qwenroute.streams import AsyncStream, Closing, Source, Stream
 from qwenroute.telemetry import log
+from qwenroute.watching import Hangup, Watch
 
 if TYPE_CHECKING:
     import httpx
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     Messages = Iterable[ChatCompletionMessageParam] | Iterable[Mapping[str, object]]
 
 Result = TypeVar("Result", ChatCompletion, Completion)
+ReloadOn = Literal["change", "sighup"]
 
 
 class Hints(TypedDict, total=False):
@@ -78,10 +80,14 @@ class AsyncRouter:
         on: the date at which models are alive or retired; today by default.
         hooks: what to call before routing, before each attempt, on each chunk and after the answer.
         http_client: an `httpx.AsyncClient` of your own (proxies, mTLS); it is used and not closed.
+        reload_on: when to read the policy's file again, beside calls of `reload`: "change" watches it and
+            what it extends (needs the extra `watch`), "sighup" listens to the signal (main thread only).
+            A file with mistakes is logged and kept in `policy_error`, and the old policy stays in force.
 
     Raises:
         DocumentError: the policy has mistakes.
         MissingCredentials: no endpoint of the policy has a key.
+        ConfigurationError: `reload_on` cannot be had here.
     """
 
     def __init__(
@@ -93,43 +99,84 @@ class AsyncRouter:
         on: date | None = None,
         hooks: Sequence[Hook] = (),
         http_client: httpx.AsyncClient | None = None,
+        reload_on: Collection[ReloadOn] = (),
     ) -> None:
-        self.policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self.registry = Registry.load() if registry is None else registry
-        self._environ = dict(os.environ if environ is None else environ)
+        self.policy_error: QwenRouteError | None = None
+        """Why the policy's file, as it is now, is not the one in force; None where it is."""
+        self._source = policy
         self._on = on
         self._http_client = http_client
         self._hooks = Hooks(hooks, log.hook_ignored)
-        self._fleet_on = self._on or date.today()
-        try:
-            self._fleet = Fleet.build(self.policy, self.registry, self._environ, self._fleet_on)
-            self._encoder_at = self._find_encoder()
-        except QwenRouteError as error:
-            raise as_openai(error) from error.__cause__
-        endpoints = self._fleet.endpoints.values()
-        self._board = HealthBoard(self._fleet.deployments, limit_keys(endpoints), self.policy.resilience)
-        self._kept = None if self.policy.cache is None else KeptAnswers(self.policy, endpoints)
+        self._around = Surroundings(
+            registry=self.registry,
+            environ=dict(os.environ if environ is None else environ),
+            hooks=self._hooks,
+            connect=self._connect,
+        )
+        self._changing = threading.Lock()
         self._transport: Transport | None = None
-        self._resemblance: Resemblance | None = None
-        self._means: Means | None = None
         self._calls: set[asyncio.Task[object]] = set()
         self._ending: set[asyncio.Task[object]] = set()
         self._ended: asyncio.Event | None = None
         self._streams: weakref.WeakSet[Closing] = weakref.WeakSet()
+        self._past: list[Resemblance] = []
         self._closed = False
         self.chat = AsyncChat(self)
         self.completions = AsyncTextCompletions(self)
+        loaded = policy if isinstance(policy, Policy) else load_policy(policy, self.registry)
+        try:
+            self._regime = Regime(loaded, self._on or date.today(), self._around)
+        except QwenRouteError as error:
+            raise as_openai(error) from error.__cause__
+        self._board = self._regime.take_over(None)
+        self._watches = self._watch(reload_on)
+        _routers.add(self)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._regime.policy
 
     @property
     def fleet(self) -> Fleet:
         """The deployments as of today; a long-lived process sees models retire."""
-        today = self._on or date.today()
-        if self._fleet_on != today:
-            self._fleet = Fleet.build(self.policy, self.registry, self._environ, today)
-            self._fleet_on = today
-            self._board.adopt(self._fleet.deployments, limit_keys(self._fleet.endpoints.values()))
-            self._means = None
-        return self._fleet
+        return self._in_force().fleet
+
+    async def reload(self, policy: str | Path | Policy | None = None) -> bool:
+        """Put the policy's file, as it is now, into force, or another policy; return whether anything changed.
+
+        It comes into force whole, for the calls that begin from then on; those under way end under
+        the one that they began with. What is known of the deployments that stay is kept.
+
+        Raises:
+            DocumentError: it has mistakes; the old one stays in force.
+            MissingCredentials, ConfigurationError: the environment does not fit it; the old one stays.
+        """
+        return await asyncio.to_thread(self.reload_here, policy)
+
+    def reload_here(self, policy: str | Path | Policy | None = None) -> bool:
+        """Do what `reload` does, on the caller's thread."""
+        self.check_open()
+        with self._changing:
+            source = self._source if policy is None else policy
+            if policy is None and isinstance(source, Policy):
+                raise ConfigurationError(
+                    "this router was made of a loaded `Policy`, not of a file: give `reload` the new one"
+                )
+            try:
+                loaded = source if isinstance(source, Policy) else load_policy(source, self.registry)
+                changed = loaded.hash != self.policy.hash
+                if changed:
+                    before = self._regime
+                    self._enforce(Regime(loaded, self._on or date.today(), self._around, before))
+                    log.policy_changed(before.policy, loaded)
+            except QwenRouteError as error:
+                self.policy_error = as_openai(error)
+                log.policy_refused(self.policy, error)
+                raise self.policy_error from error.__cause__
+            self._source, self.policy_error = source, None
+            return changed
 
     def health(self) -> tuple[DeploymentHealth, ...]:
         """Return the state of every deployment: whether it may be called, why not, until when."""
@@ -156,7 +203,7 @@ class AsyncRouter:
             body = _body(params, model=model, messages=messages, qwenroute=qwenroute)
             kind = Kind.COMPLETION if messages is None and "prompt" in body else Kind.CHAT
             request = read_request(body, kind=kind)
-            return self._decide(request, analyse(request), None)
+            return self._decide(self._in_force(), request, analyse(request), None)
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
 
@@ -187,20 +234,21 @@ class AsyncRouter:
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
     ) -> Result | AsyncStream[Piece]:
         began = asyncio.get_running_loop().time()  # hooks and the decision take from the caller's time, too
-        hooks = self._hooks
+        hooks, regime = self._hooks, self._in_force()
         request = read_request(body, kind=kind)
         if hooks.before_routing is not None:
             request = await hooks.before_routing(request)
         signals = analyse(request)
-        alike = await self._compare(request, signals) if self.policy.examples else None
-        decision = self._decide(request, signals, alike)
+        alike = await regime.compare(request, signals) if regime.policy.examples else None
+        decision = self._decide(regime, request, signals, alike)
         log.decided(decision)
-        kept = self._kept
+        kept = regime.kept
         key = None if kept is None else kept.key(request)
         if kept is not None and key is not None and (found := kept.find(key, codec)) is not None:
             return await self._again(kept, *found, request, decision, codec)
         self._board.request_began(time.monotonic())
-        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=self._open(), codec=codec, began=began)
+        means = regime.means(self._board)
+        run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=means, codec=codec, began=began)
         if request.stream:
             await run.open()
             source = run if kept is None or key is None else Keeping(run, key, request, kept, codec)
@@ -238,12 +286,12 @@ class AsyncRouter:
         self._streams.add(stream)
         return stream
 
-    def _decide(self, request: Request, signals: Signals, alike: Alike | None) -> Decision:
+    def _decide(self, regime: Regime, request: Request, signals: Signals, alike: Alike | None) -> Decision:
         return decide(
             request,
             signals,
-            self.policy,
-            self.fleet,
+            regime.policy,
+            regime.fleet,
             count_exactly=count_exactly,
             conditions=self._board,
             now=time.monotonic(),
@@ -251,31 +299,51 @@ class AsyncRouter:
             alike=alike,
         )
 
-    async def _compare(self, request: Request, signals: Signals) -> Alike:
-        """Ask the policy's encoder what a request is like, if that could matter."""
-        wording = Wording(request)
-        if not self.policy.compares(request, signals, wording):
-            return Alike()
-        if self._encoder_at is None:
-            return Alike(silent="its encoder lacks an address or a key here")
-        if self._resemblance is None:
-            rules = self.policy.embedding
-            assert rules is not None  # the loader sees to it
-            base_url, api_key = self._encoder_at
-            self._resemblance = Resemblance(
-                Encoder(base_url, api_key, rules.model, self._connect()),
-                self.policy.examples,
-                at_least=rules.min_similarity,
-                within_s=rules.timeout_s,
-                tell=log.encoder_failed,
-            )
-        return await self._resemblance.compare(wording.text)
+    def _in_force(self) -> Regime:
+        """Return the regime of today."""
+        regime, today = self._regime, self._on or date.today()
+        if regime.fleet.on != today and self._changing.acquire(blocking=False):  # else someone is at it
+            try:
+                regime = Regime(self._regime.policy, today, self._around, self._regime)
+                self._enforce(regime)
+            finally:
+                self._changing.release()
+        return regime
 
-    def _find_encoder(self) -> tuple[str, str | None] | None:
-        embedding = self.policy.embedding
-        if embedding is None:
-            return None
-        return embedding.place(self._environ, self._fleet.endpoints, self.policy.limits.regions)
+    def _enforce(self, regime: Regime) -> None:
+        before = self._regime
+        self._past = [past for past in self._past if past.learning]
+        if before.resemblance is not None and before.resemblance is not regime.resemblance:
+            self._past.append(before.resemblance)
+        regime.take_over(self._board)
+        self._regime = regime
+
+    def _watch(self, reload_on: Collection[ReloadOn]) -> tuple[Watch | Hangup, ...]:
+        unknown = set(reload_on) - {"change", "sighup"}
+        if unknown or isinstance(reload_on, str):
+            raise ConfigurationError('`reload_on` takes any of "change" and "sighup", in a list')
+        if not reload_on:
+            return ()
+        if not self.policy.files:
+            raise ConfigurationError("`reload_on` needs a policy that comes from a file")
+        router = weakref.ref(self)
+
+        def files() -> tuple[Path, ...]:
+            held = router()
+            return () if held is None else held.policy.files
+
+        def changed() -> None:
+            held = router()
+            if held is not None:
+                with suppress(QwenRouteError):  # told already, and kept in `policy_error`
+                    held.reload_here()
+
+        found: list[Watch | Hangup] = []
+        if "sighup" in reload_on:
+            found.append(Hangup(changed))
+        if "change" in reload_on:
+            found.append(Watch(files, changed))
+        return tuple(found)
 
     def check_open(self) -> None:
         """Raise ConfigurationError if the router was closed."""
@@ -283,8 +351,10 @@ class AsyncRouter:
             raise ConfigurationError("this router is closed: make a new one")
 
     def shut(self) -> None:
-        """Take no more calls; what is open stays so until `aclose`."""
+        """Take no more calls, and no other policy; what is open stays so until `aclose`."""
         self._closed = True
+        for watch in self._watches:
+            watch.close()
 
     async def aclose(self) -> None:
         """End what is under way, and close every connection that was opened here. Idempotent."""
@@ -299,38 +369,19 @@ class AsyncRouter:
             await self._ended.wait()
         for stream in list(self._streams):
             await stream.cut_off()
-        means, self._means = self._means, None
-        resemblance, self._resemblance = self._resemblance, None
-        if resemblance is not None:
-            await resemblance.aclose()
-        for provider in () if means is None else means.providers.values():
-            await provider.aclose()
+        for past in self._past:
+            await past.aclose()
+        await self._regime.aclose()
         transport, self._transport = self._transport, None
         if transport is not None and self._http_client is None:
             await transport.aclose()
         self._hooks.close()
-        if self._kept is not None:
-            self._kept.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    def _open(self) -> Means:
-        fleet = self.fleet
-        if self._means is None:
-            transport = self._connect()
-            self._means = Means(
-                providers={name: build_provider(endpoint, transport) for name, endpoint in fleet.endpoints.items()},
-                gatekeeper=self._board,
-                exchange=self.policy.exchange,
-                backoff=backoff(self.policy.retries),
-                on_attempt=log.attempt_ended,
-                before_attempt=self._hooks.before_attempt,
-            )
-        return self._means
 
     def _connect(self) -> Transport:
         if self._transport is None:
@@ -479,9 +530,16 @@ class Router:
         on: date | None = None,
         hooks: Sequence[Hook] = (),
         http_client: httpx.AsyncClient | None = None,
+        reload_on: Collection[ReloadOn] = (),
     ) -> None:
         self._async = AsyncRouter(
-            policy, registry=registry, environ=environ, on=on, hooks=hooks, http_client=http_client
+            policy,
+            registry=registry,
+            environ=environ,
+            on=on,
+            hooks=hooks,
+            http_client=http_client,
+            reload_on=reload_on,
         )
         self._loop = _Loop(self._async)
         self.chat = Chat(self)
@@ -491,6 +549,15 @@ class Router:
     def policy(self) -> Policy:
         """The policy in force."""
         return self._async.policy
+
+    @property
+    def policy_error(self) -> QwenRouteError | None:
+        """Why the policy's file, as it is now, is not the one in force; None where it is."""
+        return self._async.policy_error
+
+    def reload(self, policy: str | Path | Policy | None = None) -> bool:
+        """Put the policy's file, as it is now, into force, or another policy; see `AsyncRouter.reload`."""
+        return self._async.reload_here(policy)
 
     @property
     def registry(self) -> Registry:
@@ -697,6 +764,19 @@ def _drop(router: AsyncRouter, loop: background.BackgroundLoop) -> None:
     """End a router that was dropped without `close`, and wait for nothing: the garbage collector runs anywhere."""
     if background.is_current(loop):
         loop.post(router.aclose(), lambda: background.release(loop))
+
+
+_routers: weakref.WeakSet[AsyncRouter] = weakref.WeakSet()
+
+
+def _leave_behind() -> None:
+    """After a fork: whoever was changing the policy is in the parent."""
+    for router in list(_routers):
+        router._changing = threading.Lock()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_behind)
 
 
 def _body(params: Mapping[str, object], **known: object) -> dict[str, object]:

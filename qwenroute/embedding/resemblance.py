@@ -82,6 +82,11 @@ class Resemblance:
             self._kept.popitem(last=False)
         return alike
 
+    @property
+    def learning(self) -> bool:
+        """Whether the examples are being read."""
+        return self._learning is not None and not self._learning.done()
+
     async def aclose(self) -> None:
         """End what is under way. Idempotent."""
         learning, self._learning = self._learning, None

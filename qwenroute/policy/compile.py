@@ -70,6 +70,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
     return Policy(
         name=path.stem,
         hash=hashlib.blake2b(content.encode(), digest_size=8).hexdigest(),
+        files=(path.absolute(),),
         endpoints=tuple(_endpoint(name, e, path, registry) for name, e in file.endpoints.items()),
         objectives=MappingProxyType(objectives),
         objective=usual,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwenroute.domain.capability import Role
@@ -138,6 +139,8 @@ class Policy:
 
     name: str
     hash: str
+    files: tuple[Path, ...] = ()
+    """The file that it was read from, and those that this one extends."""
     endpoints: tuple[EndpointTemplate, ...]
     objectives: Mapping[str, Objective]
     pools: Mapping[str, Pool]

@@ -137,6 +137,7 @@ class HealthBoard:
         rules: Resilience | None = None,
     ) -> None:
         self.rules = rules or Resilience()
+        self._most = _most(self.rules)
         self._lock = threading.Lock()
         self._keys: Mapping[str, str] = dict(limit_keys or {})
         self._states: dict[str, _State] = {}
@@ -149,9 +150,6 @@ class HealthBoard:
         self._unpaid_since = 0.0
         self._pay_at = -math.inf
         self._in_flight = 0
-        self._most: float = math.inf
-        if self.rules.max_in_flight_total is not None:
-            self._most = self.rules.max_in_flight_total
         self._paces: Mapping[str, Pace] = MappingProxyType({})
         self._revision = 0
         self._sweep_at = -math.inf
@@ -310,9 +308,16 @@ class HealthBoard:
                 told.append(self._told(state, now, wall_now))
         return tuple(told)
 
-    def adopt(self, deployments: Iterable[Deployment], limit_keys: Mapping[str, str] | None = None) -> None:
-        """Take another fleet's deployments, and keep what is known of those that stay."""
+    def adopt(
+        self,
+        deployments: Iterable[Deployment],
+        limit_keys: Mapping[str, str] | None = None,
+        rules: Resilience | None = None,
+    ) -> None:
+        """Take another fleet's deployments, or other rules, and keep what is known of those that stay."""
         with self._lock:
+            if rules is not None and rules != self.rules:
+                self._take_rules(rules)
             if limit_keys is not None:
                 self._keys = dict(limit_keys)
             before, limits = self._states, self._limits
@@ -347,6 +352,18 @@ class HealthBoard:
             self._suspect(state)
 
     # --- inside, under the lock ---
+
+    def _take_rules(self, rules: Resilience) -> None:
+        """Go by other rules from now on; what was counted over windows of another length is counted anew."""
+        before, self.rules = self.rules, rules
+        self._most = _most(rules)
+        if rules.retry_budget != before.retry_budget:
+            self._budget = RetryBudget(rules.retry_budget)
+        for state in self._states.values():
+            if rules.breaker.window_s != before.breaker.window_s:
+                state.recent = Tally(rules.breaker.window_s)
+            if rules.window != before.window:
+                state.window = Window(rules.window)
 
     def _key(self, deployment: Deployment) -> tuple[str, str]:
         return self._keys.get(deployment.endpoint, deployment.endpoint), deployment.model
@@ -618,6 +635,10 @@ class HealthBoard:
             tokens_per_s_p50=percentile(Figure.TOKENS_PER_S, 50, now),
             last_failure=state.last_failure,
         )
+
+
+def _most(rules: Resilience) -> float:
+    return math.inf if rules.max_in_flight_total is None else rules.max_in_flight_total
 
 
 _boards: weakref.WeakSet[HealthBoard] = weakref.WeakSet()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.record import Attempt
-from qwenroute.errors import HookFailed
+from qwenroute.errors import HookFailed, QwenRouteError
+from qwenroute.policy import Policy
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -52,6 +53,16 @@ def encoder_failed(message: str) -> None:
 def hook_ignored(failed: HookFailed) -> None:
     """Warn of a hook that failed and may be ignored."""
     _log().warning("hook ignored", failure=str(failed))
+
+
+def policy_changed(before: Policy, now: Policy) -> None:
+    """Say that another policy is in force."""
+    _log().info("policy changed", policy=now.name, hash=now.hash, before=before.hash)
+
+
+def policy_refused(kept: Policy, error: QwenRouteError) -> None:
+    """Say, loudly, that a policy could not come into force, with all that is wrong with it."""
+    _log().error("policy not changed: the old one stays in force", hash=kept.hash, failure=str(error))
 
 
 @cache
