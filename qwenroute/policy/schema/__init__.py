@@ -1,19 +1,25 @@
 """The shape of a policy file. Unknown keys are refused; names are checked against each other later."""
 
+from qwenroute.policy.schema.budgets import Budget, CheaperPool, Ledger
 from qwenroute.policy.schema.endpoints import Endpoint, Pool, RateLimits, ServedModel
 from qwenroute.policy.schema.file import PolicyFile
-from qwenroute.policy.schema.patience import Breaker, Cache, Cooldown, Hedge, Retries
-from qwenroute.policy.schema.rules import Embedding, PromptTokens, Rule, Teach, When
+from qwenroute.policy.schema.patience import Breaker, Cache, Cooldown, Hedge, Limits, Retries, RuleLimits
+from qwenroute.policy.schema.rules import Embedding, Latency, PromptTokens, Rule, Teach, When
 from qwenroute.policy.schema.values import FromFile, FromVariable
 
 __all__ = [
     "Breaker",
+    "Budget",
     "Cache",
+    "CheaperPool",
     "Cooldown",
     "Embedding",
     "Endpoint",
     "FromFile",
     "FromVariable",
+    "Latency",
+    "Ledger",
+    "Limits",
     "Hedge",
     "PolicyFile",
     "Pool",
@@ -21,6 +27,7 @@ __all__ = [
     "RateLimits",
     "Retries",
     "Rule",
+    "RuleLimits",
     "ServedModel",
     "Teach",
     "When",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from qwenroute.domain.decision import Resume
 from qwenroute.domain.failure import FailureKind
+from qwenroute.policy.schema.budgets import Budget, Ledger
 from qwenroute.policy.schema.endpoints import Endpoint, Pool
 from qwenroute.policy.schema.patience import (
     Breaker,
@@ -58,6 +59,10 @@ class PolicyFile(Section):
     """What callers ask for by name (`model="auto"`), and its rules: the first whose `when` holds decides."""
     limits: Limits = Field(default_factory=Limits)
     """What every request has to stay within."""
+    budgets: list[Budget] = Field(default_factory=list)
+    """What may be spent in a minute, hour, day, week or month: in all, or for each tenant, key or route."""
+    ledger: Ledger = Field(default_factory=Ledger)
+    """Where spending is kept."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     """Seconds that each phase of an attempt may take."""
     retries: Retries = Field(default_factory=Retries)

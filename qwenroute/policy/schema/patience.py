@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from qwenroute.domain import resilience as usual
 from qwenroute.domain.decision import HedgeRules
-from qwenroute.policy.schema.values import Number, Off, Section, Whole, Word, Words, kind_of_switch
+from qwenroute.policy.schema.values import Number, Off, Section, Whole, Word, Words, kind_of_switch, listed
 
 _BREAKER, _COOLDOWN, _OUTLIERS = usual.BreakerRules(), usual.CooldownRules(), usual.OutlierRules()
 _BUDGET, _CHOICE, _CACHE, _HEDGE = usual.RetryBudgetRules(), usual.Choice(), usual.CacheRules(), HedgeRules()
@@ -40,27 +40,46 @@ HedgeOrOff = Annotated[Annotated[Hedge, Tag("rules")] | Off, Discriminator(kind_
 CacheOrOff = Annotated[Annotated[Cache, Tag("rules")] | Off, Discriminator(kind_of_switch)]
 
 
-class Limits(Section):
+Providers = Annotated[list[Literal["dashscope", "openai_compatible", "litellm"]], BeforeValidator(listed)]
+
+
+class RuleLimits(Section):
+    """What the requests of one rule have to stay within. It narrows the policy's own limits and never widens them."""
+
+    deadline_s: Number | None = Field(default=None, gt=0)
+    """Seconds for the whole request, all of its attempts together."""
+    max_cost_usd: Number | None = Field(default=None, gt=0)
+    """US dollars that one request may cost at worst, all of its attempts together. What could cost more is not called;
+    what has no known price neither."""
+    max_output_tokens: Whole | None = Field(default=None, ge=1)
+    """Tokens that an answer may have. A request that asks for more, or does not say, is sent with this bound."""
+    max_prompt_tokens: Whole | None = Field(default=None, ge=1)
+    """Tokens that a prompt may have, attachments included. A longer one is refused before anything is sent."""
+    regions: Words | None = None
+    """Only deployments in these regions; an endpoint that states no region is left out. This is what keeps data in
+    place."""
+    licences: Words | None = None
+    """Only models under these licences, for example `apache-2.0`; `qwenroute models show` has each model's."""
+    providers: Annotated[Providers, Field(min_length=1)] | None = None
+    """Only endpoints of these kinds: `dashscope`, `openai_compatible`, `litellm`."""
+    models: Words | None = None
+    """Only these models, by id, or as `model@endpoint`."""
+
+
+class Limits(RuleLimits):
     """What every request has to stay within."""
 
     deadline_s: Number = Field(default=300.0, gt=0)
     """Seconds for the whole request, all of its attempts together."""
     max_attempts: Whole = Field(default=5, ge=1, le=20)
     """Calls that one request may make: retries, fallbacks and hedges together."""
-    max_cost_usd: Number | None = Field(default=None, gt=0)
-    """US dollars that one request may cost at worst, all of its attempts together. What could cost more is not called;
-    what has no known price neither."""
     queue_s: Number = Field(default=2.0, ge=0)
-    """Seconds that a limit which ends soon is waited for, where nothing else is left to call."""
+    """Seconds that a limit which ends soon, or a budget that others have reserved, is waited for, where nothing else is
+    left to call."""
     max_in_flight: Whole | None = Field(default=None, ge=1)
     """Attempts under way at one deployment; it is passed over while it has more."""
     max_in_flight_total: Whole | None = Field(default=None, ge=1)
     """Requests under way in the whole router; more are refused at once."""
-    regions: Words | None = None
-    """Only deployments in these regions; an endpoint that states no region is left out. This is what keeps data in
-    place."""
-    licences: Words | None = None
-    """Only models under these licences, for example `apache-2.0`; `qwenroute models show` has each model's."""
 
 
 class Timeouts(Section):

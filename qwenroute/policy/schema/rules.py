@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from qwenroute.domain.capability import Modality
 from qwenroute.domain.signals import Difficulty, Task
-from qwenroute.policy.schema.patience import HedgeOrOff
+from qwenroute.policy.schema.patience import HedgeOrOff, RuleLimits
 from qwenroute.policy.schema.values import Number, Secret, Section, Switch, Value, Whole, Word, Words, listed
 
 
@@ -110,6 +110,17 @@ class When(Section):
     """The last user turn is like one of these; needs `embedding`."""
 
 
+class Latency(Section):
+    """How fast a rule's requests should be answered. What missed it lately stands behind what met it."""
+
+    of: Literal["first_token", "answer"]
+    """What is measured: up to the first token, or the whole answer."""
+    percentile: Number = Field(default=95.0, gt=0, lt=100)
+    """Of how many per cent of a deployment's latest answers it has to hold."""
+    within_s: Number = Field(gt=0)
+    """Seconds."""
+
+
 class Rule(Section):
     """One rule of a route."""
 
@@ -125,3 +136,7 @@ class Rule(Section):
     """What to prefer here; omitted: the policy's own."""
     hedge: HedgeOrOff | None = None
     """A hedge of its own, or `off`; omitted: the policy's own."""
+    limits: RuleLimits | None = None
+    """Limits of this rule's requests, within those of the policy."""
+    latency: Latency | None = None
+    """An objective for this rule's requests, judged by live figures; without figures nothing changes."""
