@@ -106,9 +106,7 @@ class Budget:
 
     def counts(self, payer: Payer) -> bool:
         """Whether it counts what is spent for somebody."""
-        return (
-            _among(payer.tenant, self.tenants) and _among(payer.key, self.keys) and _among(payer.route, self.routes)
-        )
+        return _among(payer.tenant, self.tenants) and _among(payer.key, self.keys) and _among(payer.route, self.routes)
 
     def scope(self, payer: Payer) -> str:
         """Return the name that it counts somebody under; the empty one where it counts all together."""

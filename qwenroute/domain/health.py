@@ -25,10 +25,30 @@ class Obstacle:
     """Why a deployment must not be called now."""
 
     gate: str
-    """circuit, ejected, cooldown, burst, bulkhead, quota or shed."""
+    """circuit, ejected, cooldown, burst, bulkhead, quota, shed or budget."""
     reason: str
     until: float | None = None
     """Monotonic instant from which on it may be asked again; None where nobody knows."""
+
+
+class Timed(StrEnum):
+    """Which part of an answer a latency is about."""
+
+    FIRST_TOKEN = "first_token"  # noqa: S105 - not a secret
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyObjective:
+    """How fast a share of the answers should be: `percentile` (0..100) of them within so many seconds."""
+
+    of: Timed
+    percentile: float
+    within_s: float
+
+    def __str__(self) -> str:
+        of = "the first token" if self.of is Timed.FIRST_TOKEN else "the answer"
+        return f"{self.percentile:g} % of {of} within {self.within_s:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +58,8 @@ class Pace:
     ttft_s: float
     tokens_per_s: float
     error_rate: float
+    missed: tuple[tuple[LatencyObjective, float], ...] = ()
+    """Objectives that it missed, and the seconds it took instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

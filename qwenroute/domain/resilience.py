@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from qwenroute.domain.health import LatencyObjective
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
@@ -71,6 +73,8 @@ class Resilience:
     """Per deployment (bulkhead)."""
     max_in_flight_total: int | None = None
     """Of the whole router; more are refused early (load shedding)."""
+    objectives: tuple[LatencyObjective, ...] = ()
+    """What live figures are held against."""
 
 
 class ChoiceBy(StrEnum):

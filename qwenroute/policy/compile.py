@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from qwenroute.documents import Document
+from qwenroute.domain.budget import Budget, LedgerRules, WhenSpent, units
 from qwenroute.domain.capability import RateLimits, Role
 from qwenroute.domain.decision import HedgeRules, RetryRules, Timeouts
 from qwenroute.domain.endpoint import Served
+from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.price import Exchange, Price, Tier
 from qwenroute.domain.resilience import (
     BreakerRules,
@@ -38,6 +42,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
     for name, o in file.objectives.items():
         objectives[name] = Objective(name=name, quality=o.quality, cost=o.cost, latency=o.latency)
     usual = objectives[file.objective]
+    limits = _limits(file.limits, registry)
     hedge = _hedge(file.hedge)
     pools = {str(role): Pool(name=str(role), roles=(role,)) for role in Role}
     for name, p in file.pools.items():
@@ -59,13 +64,14 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
                     fallback=tuple(rule.fallback),
                     objective=usual if rule.objective is None else objectives[rule.objective],
                     hedge=hedge if rule.hedge is None else _hedge(rule.hedge),
+                    limits=None if rule.limits is None else limits.narrowed(_limits(rule.limits, registry)),
+                    latency=_latency(rule.latency),
                 )
                 for rule in rules
             ),
         )
         for name, rules in file.routes.items()
     }
-    limits = file.limits
     content = json.dumps(document.value, sort_keys=True, ensure_ascii=False)
     return Policy(
         name=path.stem,
@@ -79,14 +85,9 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
         teach=tuple(_lesson(entry) for entry in file.teach or ()),
         embedding=_embedding(file.embedding, path),
         exchange=Exchange(report=file.currency.report, rates=MappingProxyType(dict(file.currency.rates))),
-        limits=Limits(
-            deadline_s=limits.deadline_s,
-            max_attempts=limits.max_attempts,
-            max_cost_usd=limits.max_cost_usd,
-            queue_s=limits.queue_s,
-            regions=None if limits.regions is None else frozenset(limits.regions),
-            licences=None if limits.licences is None else frozenset(limits.licences),
-        ),
+        limits=limits,
+        budgets=tuple(_budget(entry) for entry in file.budgets),
+        ledger=_ledger(file.ledger, path),
         timeouts=Timeouts(**file.timeouts.model_dump()),
         retries=RetryRules(**file.retries.model_dump(exclude={"budget"})),
         hedge=hedge,
@@ -96,8 +97,13 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
             cooldown=CooldownRules(**file.cooldown.model_dump()),
             outliers=OutlierRules(**file.outliers.model_dump()),
             retry_budget=RetryBudgetRules(**file.retries.budget.model_dump()),
-            max_in_flight=limits.max_in_flight,
-            max_in_flight_total=limits.max_in_flight_total,
+            max_in_flight=file.limits.max_in_flight,
+            max_in_flight_total=file.limits.max_in_flight_total,
+            objectives=tuple(
+                dict.fromkeys(
+                    rule.latency for route in routes.values() for rule in route.rules if rule.latency is not None
+                )
+            ),
         ),
         choice=Choice(**file.choice.model_dump()),
         cache=_cache(file.cache, path),
@@ -108,6 +114,53 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
 
 def _hedge(entry: schema.Hedge | str) -> HedgeRules | None:
     return None if isinstance(entry, str) else HedgeRules(**entry.model_dump())
+
+
+def _limits(entry: schema.RuleLimits, registry: Registry) -> Limits:
+    """Return limits; those of a rule leave the patience to the policy."""
+    usual = Limits(deadline_s=math.inf if entry.deadline_s is None else entry.deadline_s)
+    if isinstance(entry, schema.Limits):
+        usual = replace(usual, max_attempts=entry.max_attempts, queue_s=entry.queue_s)
+    models = None if entry.models is None else frozenset(_canonical(model, registry) for model in entry.models)
+    return replace(
+        usual,
+        max_cost_usd=entry.max_cost_usd,
+        max_output_tokens=entry.max_output_tokens,
+        max_prompt_tokens=entry.max_prompt_tokens,
+        regions=_names(entry.regions),
+        licences=_names(entry.licences),
+        providers=_names(entry.providers),
+        models=models,
+    )
+
+
+def _names(entry: Iterable[str] | None) -> frozenset[str] | None:
+    return None if entry is None else frozenset(entry)
+
+
+def _latency(entry: schema.Latency | None) -> LatencyObjective | None:
+    return None if entry is None else LatencyObjective(**entry.model_dump())
+
+
+def _budget(entry: schema.Budget) -> Budget:
+    pool = entry.when_spent.pool if isinstance(entry.when_spent, schema.CheaperPool) else None
+    return Budget(
+        name=entry.budget,
+        amount=units(entry.amount),
+        window=entry.window,
+        per=entry.per,
+        tenants=_names(entry.tenants),
+        keys=_names(entry.keys),
+        routes=_names(entry.routes),
+        when_spent=WhenSpent.POOL if isinstance(entry.when_spent, schema.CheaperPool) else WhenSpent(entry.when_spent),
+        pool=pool,
+        warn_at=entry.warn_at,
+    )
+
+
+def _ledger(entry: schema.Ledger, path: Path) -> LedgerRules:
+    rules = LedgerRules(**entry.model_dump())
+    return rules if rules.path is None else replace(rules, path=str(path.parent / rules.path))
 
 
 def _cache(entry: schema.Cache | str, path: Path) -> CacheRules | None:

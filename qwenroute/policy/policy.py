@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from qwenroute.domain.budget import Budget, LedgerRules
 from qwenroute.domain.capability import Role
 from qwenroute.domain.decision import HedgeRules, Resume, RetryRules, RuleTried, Timeouts
 from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.failure import FailureKind
+from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.price import Exchange
 from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.resilience import CacheRules, Choice, Resilience
@@ -85,6 +87,9 @@ class Rule:
     objective: Objective
     hedge: HedgeRules | None = None
     """Its own, or the policy's; None: off."""
+    limits: Limits | None = None
+    """The policy's, narrowed by its own; None: the policy's as they are."""
+    latency: LatencyObjective | None = None
     matched: RuleTried = field(init=False, repr=False)
     failed: tuple[RuleTried, ...] = field(init=False, repr=False)
     """What to report, for each condition, where it does not hold."""
@@ -120,6 +125,25 @@ class Route:
         raise AssertionError("a route's last rule has no conditions; the loader sees to it")
 
 
+Number = TypeVar("Number", int, float)
+
+
+def _lower(one: Number | None, other: Number | None) -> Number | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _shared(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    return other if one is None else one if other is None else one & other
+
+
+def _shared_models(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the models that both allow; `model@endpoint` is within `model`."""
+    if one is None or other is None:
+        return _shared(one, other)
+    within = {name for name in one if name in other or name.partition("@")[0] in other}
+    return frozenset(within | {name for name in other if name.partition("@")[0] in one})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What every request has to stay within. None allows all."""
@@ -131,6 +155,26 @@ class Limits:
     """How long a known limit is waited for where nothing else is left to call."""
     regions: frozenset[str] | None = None
     licences: frozenset[str] | None = None
+    providers: frozenset[str] | None = None
+    models: frozenset[str] | None = None
+    """Registry ids, or `model@endpoint`."""
+    max_output_tokens: int | None = None
+    """What an answer is bounded to where its caller asks for more, or does not say."""
+    max_prompt_tokens: int | None = None
+
+    def narrowed(self, by: Limits) -> Limits:
+        """Return what stays within both; how often and how patiently to try is as it was."""
+        return replace(
+            self,
+            deadline_s=min(self.deadline_s, by.deadline_s),
+            max_cost_usd=_lower(self.max_cost_usd, by.max_cost_usd),
+            regions=_shared(self.regions, by.regions),
+            licences=_shared(self.licences, by.licences),
+            providers=_shared(self.providers, by.providers),
+            models=_shared_models(self.models, by.models),
+            max_output_tokens=_lower(self.max_output_tokens, by.max_output_tokens),
+            max_prompt_tokens=_lower(self.max_prompt_tokens, by.max_prompt_tokens),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,6 +192,8 @@ class Policy:
     routes: Mapping[str, Route]
     exchange: Exchange
     limits: Limits = field(default_factory=Limits)
+    budgets: tuple[Budget, ...] = ()
+    ledger: LedgerRules = field(default_factory=LedgerRules)
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: RetryRules = field(default_factory=RetryRules)
     hedge: HedgeRules | None = None

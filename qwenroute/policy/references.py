@@ -63,11 +63,18 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
         ("embedding", "endpoint"), "endpoint", _mapping(top.get("embedding")).get("endpoint"), endpoints, "QR203"
     )
     yield from unknown(("objective",), "objective", top.get("objective"), objectives, "QR202")
-    for index, region in enumerate(_list(_mapping(top.get("limits")).get("regions"))):
-        yield from unknown(("limits", "regions", index), "region", region, registry.regions, "QR204")
     licences = {card.licence for card in registry.cards.values()}
-    for index, licence in enumerate(_list(_mapping(top.get("limits")).get("licences"))):
-        yield from unknown(("limits", "licences", index), "licence", licence, licences, "QR209")
+
+    def limits(trail: Trail, raw: object) -> Iterator[Diagnostic]:
+        entry = _mapping(raw)
+        for index, region in enumerate(_list(entry.get("regions"))):
+            yield from unknown((*trail, "regions", index), "region", region, registry.regions, "QR204")
+        for index, licence in enumerate(_list(entry.get("licences"))):
+            yield from unknown((*trail, "licences", index), "licence", licence, licences, "QR209")
+        for index, model in enumerate(_list(entry.get("models"))):
+            yield from unknown_model((*trail, "models", index), model)
+
+    yield from limits(("limits",), top.get("limits"))
     for name, raw in _mapping(top.get("routes")).items():
         rules = [_mapping(rule) for rule in _list(raw)]
         for index, rule in enumerate(rules):
@@ -76,7 +83,16 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             for place, fallback in enumerate(_list(rule.get("fallback"))):
                 yield from unknown((*at, "fallback", place), "pool", fallback, pools, "QR201")
             yield from unknown((*at, "objective"), "objective", rule.get("objective"), objectives, "QR202")
+            yield from limits((*at, "limits"), rule.get("limits"))
         yield from _order(document, str(name), rules)
+    for index, raw in enumerate(_list(top.get("budgets"))):
+        entry = _mapping(raw)
+        cheaper = _mapping(entry.get("when_spent")).get("pool")
+        yield from unknown(("budgets", index, "when_spent", "pool"), "pool", cheaper, pools, "QR201")
+        for place, route in enumerate(_list(entry.get("routes"))):
+            trail = ("budgets", index, "routes", place)
+            yield from unknown(trail, "route", route, [*_mapping(top.get("routes")), *pools], "QR231")
+    yield from _budgets(document, top)
     yield from _disagreeing(document, top)
 
 
@@ -116,6 +132,17 @@ def _disagreeing(document: Document, top: Mapping[str, object]) -> Iterator[Diag
         for at in hedges:
             hint = "raise `limits.max_attempts`, or leave `hedge` out"
             yield document.diagnostic(at, "QR211", "a hedge is a second attempt, and one attempt is allowed", hint)
+
+
+def _budgets(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Find budgets of one name: they would share one count."""
+    seen: dict[object, int] = {}
+    for index, raw in enumerate(_list(top.get("budgets"))):
+        name = _mapping(raw).get("budget")
+        if isinstance(name, str) and seen.setdefault(name, index) != index:
+            line = document.diagnostic(("budgets", seen[name]), "", "").line
+            message = f"there is a budget `{name}` already (line {line})"
+            yield document.diagnostic(("budgets", index, "budget"), "QR230", message, "two would share one count")
 
 
 def _order(document: Document, route: str, rules: list[Mapping[str, object]]) -> Iterator[Diagnostic]:

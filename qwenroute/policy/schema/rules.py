@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from qwenroute.domain.capability import Modality
+from qwenroute.domain.health import Timed
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.policy.schema.patience import HedgeOrOff, RuleLimits
 from qwenroute.policy.schema.values import Number, Secret, Section, Switch, Value, Whole, Word, Words, listed
@@ -113,7 +114,7 @@ class When(Section):
 class Latency(Section):
     """How fast a rule's requests should be answered. What missed it lately stands behind what met it."""
 
-    of: Literal["first_token", "answer"]
+    of: Timed
     """What is measured: up to the first token, or the whole answer."""
     percentile: Number = Field(default=95.0, gt=0, lt=100)
     """Of how many per cent of a deployment's latest answers it has to hold."""
