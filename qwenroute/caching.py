@@ -32,7 +32,7 @@ class KeptAnswers:
     def __init__(self, policy: Policy, endpoints: Iterable[Endpoint]) -> None:
         assert policy.cache is not None
         self._cache = open_answer_cache(policy.cache, log.cache_failed)
-        self._keys = AnswerKeys(policy.hash, endpoints)
+        self._keys = AnswerKeys(policy.hash, endpoints, policy.headers)
         self._report = policy.exchange.report
         # A policy that is replaced goes when its last call has ended, and nobody is told of that.
         self._closing = weakref.finalize(self, self._cache.close)

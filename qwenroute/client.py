@@ -12,7 +12,7 @@ import uuid
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
 
@@ -65,6 +65,8 @@ class Hints(TypedDict, total=False):
     max_cost_usd: float
     tenant: str
     tags: list[str]
+    key: str
+    headers: Mapping[str, str]
     media_seconds: float
     hedge: bool
     session: str
@@ -295,6 +297,7 @@ class AsyncRouter:
             count_exactly=count_exactly,
             conditions=self._board,
             now=time.monotonic(),
+            at=datetime.now(UTC) if self.policy.timely else None,
             chance=random.random,
             alike=alike,
         )

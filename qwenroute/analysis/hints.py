@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from typing import TypeVar
 
 from qwenroute.domain.capability import Role
+from qwenroute.domain.headers import carries_secret
 from qwenroute.domain.request import Hints
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import InvalidRequest
@@ -16,6 +18,10 @@ Word = TypeVar("Word", bound=StrEnum)
 
 NO_HINTS = Hints()
 QUALITIES = ("top",)
+MOST_HEADERS = 100
+MOST_HEADER_CHARS = 16_384
+MOST_KEY_CHARS = 200
+_SECRET = re.compile(r"\b(sk|pk|ak)[-_][A-Za-z0-9_-]{8,}|^Bearer ", re.IGNORECASE)
 _KEYS = tuple(field.name for field in fields(Hints))
 
 
@@ -48,6 +54,8 @@ def read_hints(value: object) -> Hints:
         max_cost_usd=_positive(given, "max_cost_usd"),
         tenant=_text(given, "tenant"),
         tags=_tags(given),
+        key=_key(given),
+        headers=_headers(given),
         hedge=_flag(given, "hedge") is not False,
         session=_text(given, "session"),
         media_seconds=_positive(given, "media_seconds"),
@@ -134,3 +142,54 @@ def _tags(given: Mapping[str, object]) -> tuple[str, ...]:
     if isinstance(value, list | tuple) and all(isinstance(tag, str) for tag in value):
         return tuple(value)
     raise InvalidRequest(f"`qwenroute.tags` has to be a list of strings, not {quoted(value)}", param="qwenroute.tags")
+
+
+def _key(given: Mapping[str, object]) -> str | None:
+    value = given.get("key")
+    if isinstance(value, str) and (_SECRET.search(value) or len(value) > MOST_KEY_CHARS):
+        # It would end up in records; the message does not repeat it.
+        raise InvalidRequest(
+            "`qwenroute.key` has to be a name for the key, user or job that asks, never the key itself",
+            param="qwenroute.key",
+        )
+    return _text(given, "key")
+
+
+def _headers(given: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the headers by their names in lower case, without those that carry secrets."""
+    value = given.get("headers")
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(
+            f"`qwenroute.headers` has to be a mapping of names to texts, not {named(value)}", param="qwenroute.headers"
+        )
+    if len(value) > MOST_HEADERS:
+        raise InvalidRequest(
+            f"`qwenroute.headers` has {len(value)} entries, and {MOST_HEADERS} are taken; pass on what the policy "
+            "asks about",
+            param="qwenroute.headers",
+        )
+    headers: dict[str, str] = {}
+    chars = 0
+    for name, text in value.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidRequest(
+                f"a name in `qwenroute.headers` has to be a string, not {quoted(name)}", param="qwenroute.headers"
+            )
+        if carries_secret(name):
+            continue
+        if not isinstance(text, str):
+            raise InvalidRequest(
+                f"`{name[:100]}` in `qwenroute.headers` has to be a string, not {named(text)}",
+                param="qwenroute.headers",
+            )
+        chars += len(name) + len(text)
+        headers[name.lower()] = text
+    if chars > MOST_HEADER_CHARS:
+        raise InvalidRequest(
+            f"`qwenroute.headers` has {chars:,} characters, and {MOST_HEADER_CHARS:,} are taken; pass on what the "
+            "policy asks about",
+            param="qwenroute.headers",
+        )
+    return headers

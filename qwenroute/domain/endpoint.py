@@ -39,3 +39,5 @@ class Endpoint:
     """Its share of the requests among equals, where the policy chooses by weight."""
     rate_limits: RateLimits = field(default_factory=RateLimits)
     """Of each model there."""
+    tags: frozenset[str] = frozenset()
+    """What pools can ask for."""

@@ -40,6 +40,10 @@ class Hints:
     max_cost_usd: float | None = None
     tenant: str | None = None
     tags: tuple[str, ...] = ()
+    key: str | None = None
+    """Which API key, user or job of the application asks: a name, never the secret."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """Of the application's own request, names in lower case; those that carry secrets are left out."""
     hedge: bool = True
     """False forbids repeating the request beside a slow attempt, whatever the policy says."""
     session: str | None = None

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import time
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,12 +28,13 @@ from qwenroute.domain.resilience import (
     RetryBudgetRules,
 )
 from qwenroute.policy import schema
-from qwenroute.policy.condition import Condition, Range, condition, sign_of
+from qwenroute.policy.condition import DAYS, Condition, Hours, Range, condition, group, header, sign_of
 from qwenroute.policy.encoder import Embedding
 from qwenroute.policy.endpoints import EndpointTemplate, Setting
 from qwenroute.policy.policy import USUAL, Limits, Objective, Policy, Pool, Retired, Route, Rule
 from qwenroute.policy.teaching import Lesson
 from qwenroute.policy.teaching_mistakes import SIGNS
+from qwenroute.policy.timezone import zone_of
 from qwenroute.registry import Registry
 
 
@@ -52,6 +54,8 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
             models=tuple(_canonical(model, registry) for model in p.models),
             endpoints=None if p.endpoints is None else frozenset(p.endpoints),
             providers=None if p.providers is None else frozenset(p.providers),
+            tags=None if p.tags is None else frozenset(p.tags),
+            without=frozenset(_canonical(model, registry) for model in p.except_ or ()),
         )
     routes = {
         name: Route(
@@ -109,6 +113,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
         cache=_cache(file.cache, path),
         fall_back_on=frozenset(file.fall_back_on),
         retired=Retired(file.retired),
+        timezone=zone_of(file.timezone),
     )
 
 
@@ -191,14 +196,29 @@ def _embedding(entry: schema.Embedding | None, path: Path) -> Embedding | None:
 def _conditions(when: schema.When | None) -> tuple[Condition, ...]:
     if when is None:
         return ()
-    found = []
-    for key in type(when).model_fields:
-        wanted: object = getattr(when, key)
-        if isinstance(wanted, schema.PromptTokens):
-            wanted = Range(at_least=wanted.at_least, at_most=wanted.at_most)
-        if wanted is not None:
+    found: list[Condition] = []
+    for name, entry in type(when).model_fields.items():
+        key, wanted = entry.alias or name, getattr(when, name)
+        if wanted is None:
+            continue
+        if key == "headers":
+            found += (header(name, None if wish == "present" else wish) for name, wish in wanted.items())
+        elif key in {"any", "all"}:
+            found.append(group(key, [_conditions(inner) for inner in wanted]))
+        elif key == "not":
+            found.append(group(key, [_conditions(wanted)]))
+        elif key == "time":
+            found.append(condition(key, _hours(wanted)))
+        elif isinstance(wanted, schema.PromptTokens):
+            found.append(condition(key, Range(at_least=wanted.at_least, at_most=wanted.at_most)))
+        else:
             found.append(condition(key, wanted))
     return tuple(found)
+
+
+def _hours(entry: schema.Hours) -> Hours:
+    begin, end = (time.fromisoformat(clock or "00:00") for clock in (entry.from_, entry.to))
+    return Hours(days=DAYS if entry.days is None else tuple(entry.days), begin=begin, end=end)
 
 
 def _endpoint(name: str, entry: schema.Endpoint, path: Path, registry: Registry) -> EndpointTemplate:
@@ -217,6 +237,7 @@ def _endpoint(name: str, entry: schema.Endpoint, path: Path, registry: Registry)
         models=models,
         weight=entry.weight,
         rate_limits=RateLimits(**entry.rate_limits.model_dump()),
+        tags=frozenset(entry.tags or ()),
     )
 
 

@@ -61,6 +61,7 @@ class EndpointTemplate:
     """A setting holds registry ids between commas, `id=served-name` where the names differ."""
     weight: float = 1.0
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    tags: frozenset[str] = frozenset()
 
     def missing(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Return the variables without which the endpoint cannot be used."""
@@ -99,6 +100,7 @@ class EndpointTemplate:
             served=self._served(environ, registry),
             weight=self.weight,
             rate_limits=self.rate_limits,
+            tags=self.tags,
         )
 
     def _served(self, environ: Mapping[str, str], registry: Registry) -> tuple[Served, ...] | None:

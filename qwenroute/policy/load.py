@@ -14,6 +14,7 @@ from qwenroute.policy.policy import Policy
 from qwenroute.policy.references import references
 from qwenroute.policy.secrets import secrets
 from qwenroute.policy.teaching_mistakes import teaching_mistakes
+from qwenroute.policy.when_mistakes import when_mistakes
 from qwenroute.registry import Registry
 
 SHIPPED = Path(__file__).parent.parent / "policies"
@@ -49,7 +50,12 @@ def load(source: str | Path, registry: Registry | None = None) -> Loaded:
     path = _shipped(source) if isinstance(source, str) and _is_name(source) else Path(source)
     document = read(path)
     known = registry or Registry.load()
-    findings = [*secrets(document), *references(document, known), *teaching_mistakes(document)]
+    findings = [
+        *secrets(document),
+        *references(document, known),
+        *when_mistakes(document),
+        *teaching_mistakes(document),
+    ]
     try:
         file = validate(document, schema.PolicyFile)
     except DocumentError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +20,7 @@ from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.resilience import CacheRules, Choice, Resilience
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import MissingCredentials
-from qwenroute.policy.condition import Condition
+from qwenroute.policy.condition import HEADERS, Condition
 from qwenroute.policy.encoder import Embedding
 from qwenroute.policy.endpoints import EndpointTemplate
 from qwenroute.policy.signs import Examples
@@ -28,6 +29,9 @@ from qwenroute.policy.wording import Wording
 
 if TYPE_CHECKING:
     from qwenroute.registry import Registry
+
+
+NOON = time(12)
 
 
 class Retired(StrEnum):
@@ -69,6 +73,10 @@ class Pool:
     """Registry ids, or `model@endpoint`."""
     endpoints: frozenset[str] | None = None
     providers: frozenset[str] | None = None
+    tags: frozenset[str] | None = None
+    """Of endpoints, one of which has to be there."""
+    without: frozenset[str] = frozenset()
+    """Registry ids, or `model@endpoint`, that do not belong to it."""
 
     @property
     def role(self) -> Role | None:
@@ -99,10 +107,12 @@ class Rule:
         failed = tuple(RuleTried(rule=self.name, failed=str(c)) for c in self.conditions)
         object.__setattr__(self, "failed", failed)
 
-    def check(self, signals: Signals, hints: Hints, wording: Wording) -> RuleTried:
+    def check(self, signals: Signals, hints: Hints, wording: Wording, at: datetime | None) -> RuleTried:
         """Return the first condition that does not hold, or that the rule matched."""
         for index, condition in enumerate(self.conditions):
-            if not condition.holds(signals, hints, wording):
+            if not condition.holds(signals, hints, wording, at):
+                if condition.parts:
+                    return RuleTried(rule=self.name, failed=condition.why(signals, hints, wording, at))
                 return self.failed[index]
         return self.matched
 
@@ -114,11 +124,13 @@ class Route:
     name: str
     rules: tuple[Rule, ...]
 
-    def match(self, signals: Signals, hints: Hints, wording: Wording) -> tuple[Rule, tuple[RuleTried, ...]]:
+    def match(
+        self, signals: Signals, hints: Hints, wording: Wording, at: datetime | None
+    ) -> tuple[Rule, tuple[RuleTried, ...]]:
         """Return the first rule that holds, and what was tried up to it."""
         tried: list[RuleTried] = []
         for rule in self.rules:
-            outcome = rule.check(signals, hints, wording)
+            outcome = rule.check(signals, hints, wording, at)
             tried.append(outcome)
             if outcome is rule.matched:
                 return rule, tuple(tried)
@@ -205,6 +217,7 @@ class Policy:
     """None: off."""
     fall_back_on: frozenset[FailureKind] = frozenset()
     retired: Retired = Retired.REPLACE
+    timezone: tzinfo = UTC
     objective: Objective
     """Where neither a rule nor the caller says."""
     teach: tuple[Lesson, ...] = ()
@@ -212,14 +225,22 @@ class Policy:
     """Who tells which examples a request is like; None: nobody."""
     examples: tuple[str, ...] = field(init=False, repr=False)
     """Every example there is, once each."""
+    timely: bool = field(init=False, repr=False)
+    """Whether any rule asks what time it is."""
+    headers: frozenset[str] = field(init=False, repr=False)
+    """Those that any rule asks for."""
     _rules_compare: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        conditions = (c.sign for route in self.routes.values() for rule in route.rules for c in rule.conditions)
-        compared = [text for sign in conditions if isinstance(sign, Examples) for text in sign.texts]
+        rules = (rule for route in self.routes.values() for rule in route.rules)
+        conditions = [leaf for rule in rules for condition in rule.conditions for leaf in condition.leaves()]
+        compared = [text for c in conditions if isinstance(c.sign, Examples) for text in c.sign.texts]
         lessons = [text for one in self.teach if isinstance(one.sign, Examples) for text in one.sign.texts]
         object.__setattr__(self, "examples", tuple(dict.fromkeys([*lessons, *compared])))
         object.__setattr__(self, "_rules_compare", bool(compared))
+        object.__setattr__(self, "timely", any(c.key == "time" for c in conditions))
+        asked = (c.key.removeprefix(HEADERS) for c in conditions if c.key.startswith(HEADERS))
+        object.__setattr__(self, "headers", frozenset(asked))
 
     def compares(self, request: Request, signals: Signals, wording: Wording) -> bool:
         """Whether being like an example could change where a request goes."""
@@ -229,6 +250,12 @@ class Policy:
             return False
         fitting = any(isinstance(one.sign, Examples) and one.fits(signals) for one in self.teach)
         return fitting and written(self.teach, signals, wording) is None
+
+    def local(self, at: datetime | None, day: date) -> datetime:
+        """Return a time in the policy's time zone; noon of that day where none is known."""
+        if at is None:
+            return datetime.combine(day, NOON, self.timezone)
+        return at.replace(tzinfo=self.timezone) if at.tzinfo is None else at.astimezone(self.timezone)
 
     def usd_per(self, currency: str) -> float | None:
         """Return what one unit of a currency costs in USD, or None where the rates do not say."""

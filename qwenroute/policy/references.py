@@ -6,12 +6,14 @@ Checked on the raw value, so that a mistake elsewhere hides none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from zoneinfo import available_timezones
 
 from qwenroute.documents import Document, Trail, nearest
 from qwenroute.domain.capability import Role
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.policy import schema
 from qwenroute.policy.policy import USUAL
+from qwenroute.policy.timezone import zone_of
 from qwenroute.registry import Registry
 
 
@@ -21,12 +23,14 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
     endpoints = _mapping(top.get("endpoints"))
     objectives = {*_mapping(top.get("objectives")), *(objective.name for objective in USUAL)}
     pools = {*_mapping(top.get("pools")), *Role}
+    tags = {t for one in endpoints.values() for t in _list(_mapping(one).get("tags")) if isinstance(t, str)}
 
     def unknown(trail: Trail, what: str, name: object, known: Iterable[str], code: str) -> Iterator[Diagnostic]:
         if not isinstance(name, str) or name in (choices := sorted(known)):
             return
         close = nearest(name, choices)
-        hint = f"did you mean `{close}`?" if close else f"known: {', '.join(choices)}"
+        known_ones = f"known: {', '.join(choices)}" if choices else f"there is no {what} in this file yet"
+        hint = f"did you mean `{close}`?" if close else known_ones
         yield document.diagnostic(trail, code, f"unknown {what} `{name}`", hint)
 
     def unknown_model(trail: Trail, name: object) -> Iterator[Diagnostic]:
@@ -57,6 +61,10 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield document.diagnostic(("pools", name), "QR206", message, "say which deployments belong to it")
         for index, model in enumerate(_list(pool.get("models"))):
             yield from unknown_model(("pools", name, "models", index), model)
+        for index, model in enumerate(_list(pool.get("except"))):
+            yield from unknown_model(("pools", name, "except", index), model)
+        for index, tag in enumerate(_list(pool.get("tags"))):
+            yield from unknown(("pools", name, "tags", index), "tag", tag, tags, "QR223")
         for index, place in enumerate(_list(pool.get("endpoints"))):
             yield from unknown(("pools", name, "endpoints", index), "endpoint", place, endpoints, "QR203")
     yield from unknown(
@@ -82,6 +90,7 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield from unknown((*at, "pool"), "pool", rule.get("pool"), pools, "QR201")
             for place, fallback in enumerate(_list(rule.get("fallback"))):
                 yield from unknown((*at, "fallback", place), "pool", fallback, pools, "QR201")
+            yield from _twice(document, at, rule)
             yield from unknown((*at, "objective"), "objective", rule.get("objective"), objectives, "QR202")
             yield from limits((*at, "limits"), rule.get("limits"))
         yield from _order(document, str(name), rules)
@@ -93,7 +102,39 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             trail = ("budgets", index, "routes", place)
             yield from unknown(trail, "route", route, [*_mapping(top.get("routes")), *pools], "QR231")
     yield from _budgets(document, top)
+    yield from _timezone(document, top.get("timezone"))
     yield from _disagreeing(document, top)
+
+
+def _twice(document: Document, at: Trail, rule: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Find pools that a request would fall back to after they have failed it."""
+    seen = {rule.get("pool")}
+    for place, fallback in enumerate(_list(rule.get("fallback"))):
+        if isinstance(fallback, str) and fallback in seen:
+            itself = fallback == rule.get("pool")
+            message = (
+                f"pool `{fallback}` falls back to itself"
+                if itself
+                else f"`{fallback}` stands twice among the fallbacks"
+            )
+            yield document.diagnostic(
+                (*at, "fallback", place), "QR224", message, "leave it out: it has been tried by then"
+            )
+        seen.add(fallback if isinstance(fallback, str) else None)
+
+
+def _timezone(document: Document, name: object) -> Iterator[Diagnostic]:
+    if not isinstance(name, str):
+        return
+    try:
+        zone_of(name)
+    except ValueError:
+        names = available_timezones()
+        close = nearest(name, names)
+        hint = f"did you mean `{close}`?" if close else "names look like `Europe/Berlin`, or `UTC`"
+        if not names:
+            hint = "no time zones are installed here: `pip install tzdata`"
+        yield document.diagnostic(("timezone",), "QR225", f"there is no time zone `{name}`", hint)
 
 
 def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> Iterator[Diagnostic]:

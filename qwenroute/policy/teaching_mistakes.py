@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from qwenroute.documents import Document, Trail
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.policy.pattern import objection
+from qwenroute.policy.when_mistakes import whens
 from qwenroute.policy.wording import fold
 
 SIGNS = ("keywords", "pattern", "examples")
@@ -33,13 +34,10 @@ def teaching_mistakes(document: Document) -> Iterator[Diagnostic]:
             yield document.diagnostic((*at, "task"), "QR213", message, "leave the line out")
         for key in there:
             yield from _entries(document, (*at, key), key, entry[key], taken, examples)
-    for name, rules in _pairs(top.get("routes")):
-        for index, rule in enumerate(_items(rules)):
-            when = rule.get("when") if isinstance(rule, Mapping) else None
-            for key in SIGNS:
-                if isinstance(when, Mapping) and key in when:
-                    trail: Trail = ("routes", name, index, "when", key)
-                    yield from _entries(document, trail, key, when[key], {}, examples)
+    for place, when in whens(document):
+        for key in SIGNS:
+            if key in when:
+                yield from _entries(document, (*place, key), key, when[key], {}, examples)
     yield from _encoder(document, top, examples)
 
 
@@ -102,11 +100,6 @@ def _encoder(document: Document, top: Mapping[object, object], examples: list[Tr
 
 def _items(value: object) -> list[object]:
     return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _pairs(value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        yield from value.items()
 
 
 def _short(text: str) -> str:

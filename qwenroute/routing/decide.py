@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import cache, partial
 
 from qwenroute.domain.decision import Candidate, Decision, Plan, Rejection, Step
@@ -37,6 +38,7 @@ def decide(
     count_exactly: CountExactly | None = None,
     conditions: Conditions | None = None,
     now: float = 0.0,
+    at: datetime | None = None,
     chance: Chance | None = None,
     alike: Alike | None = None,
 ) -> Decision:
@@ -44,9 +46,11 @@ def decide(
 
     `count_exactly` is asked only where the estimate's error could change which windows hold the
     prompt. `conditions` are how the deployments are doing: what must not be called `now` is left
-    out, unless nothing else could serve. `chance` draws from [0, 1) where the policy leaves the
-    choice among equals to it. `alike` is what an encoder says of the policy's examples; without it
-    they are not consulted, and the decision says so where that could have mattered.
+    out, unless nothing else could serve. `at` is the time that `time` conditions look at: without an
+    offset it is meant in the policy's `timezone`, and without any it is noon of the fleet's day.
+    `chance` draws from [0, 1) where the policy leaves the choice among equals to it. `alike` is what
+    an encoder says of the policy's examples; without it they are not consulted, and the decision
+    says so where that could have mattered.
 
     Raises:
         UnknownModel: the request names neither a route, a role, a model nor a deployment.
@@ -60,7 +64,9 @@ def decide(
     compares = bool(policy.examples) and policy.compares(request, signals, wording)
     if policy.teach:
         signals = taught(policy.teach, request, signals, wording)
-    way = find_way(request, signals, policy, fleet, wording)
+    if policy.timely:
+        at = policy.local(at, fleet.on)
+    way = find_way(request, signals, policy, fleet, wording, at)
     target = way.target
     asked = parameters(request)
     weights = target.weigh(signals)

@@ -71,12 +71,17 @@ class Fleet:
     def pool(self, pool: Pool) -> tuple[Deployment, ...]:
         """Return the deployments that belong to a pool, in the order of the fleet."""
         roles, models = frozenset(pool.roles), frozenset(pool.models)
+        tagged = None
+        if pool.tags is not None:
+            tagged = {e.name for e in self.endpoints.values() if not pool.tags.isdisjoint(e.tags)}
         return tuple(
             d
             for d in self.deployments
             if (not roles.isdisjoint(d.roles) or d.model in models or d.id in models)
             and (pool.endpoints is None or d.endpoint in pool.endpoints)
             and (pool.providers is None or d.provider in pool.providers)
+            and (tagged is None or d.endpoint in tagged)
+            and not (d.model in pool.without or d.id in pool.without)
         )
 
     def target(self, key: Hashable, find: Callable[[], Target]) -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from qwenroute.documents import nearest
 from qwenroute.domain.decision import HedgeRules, RuleTried
@@ -29,7 +30,9 @@ class Way:
     hedge: HedgeRules | None
 
 
-def find_way(request: Request, signals: Signals, policy: Policy, fleet: Fleet, wording: Wording) -> Way:
+def find_way(
+    request: Request, signals: Signals, policy: Policy, fleet: Fleet, wording: Wording, at: datetime | None
+) -> Way:
     """Return where a request leads.
 
     Raises:
@@ -43,7 +46,7 @@ def find_way(request: Request, signals: Signals, policy: Policy, fleet: Fleet, w
         # A role in the hints narrows any route down to that role's own.
         name, route = str(role), policy.routes.get(role)
     if route is not None:
-        rule, tried = route.match(signals, hints, wording)
+        rule, tried = route.match(signals, hints, wording, at)
         return Way(
             route=route.name,
             rule=rule.name,

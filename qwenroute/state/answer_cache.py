@@ -19,7 +19,7 @@ FORM = "qwenroute answer 1"
 """Part of every key: another number where the key or what is kept changes its meaning."""
 KEY_BYTES = 20
 
-_NOT_HINTS = {"deadline_s", "hedge", "session"}
+_NOT_HINTS = {"deadline_s", "hedge", "session", "headers"}
 """How the answer is got does not change what is asked."""
 _NOT_PARAMS = ("stream_options",)
 _HINTS = tuple(field.name for field in fields(Hints) if field.name not in _NOT_HINTS)
@@ -53,14 +53,16 @@ class AnswerKeys:
     sorted: the model asked for, the messages, every parameter, and every hint about what is asked.
     How the answer is got (streamed, hedged, by when) makes no difference. Texts count as they are written, character
     by character, and so do numbers: 1 and 1.0 are two requests. What a tenant asked is only ever
-    found by that tenant; requests without one share among themselves.
+    found by that tenant; requests without one share among themselves. Of the headers, those count
+    that the policy's rules ask for.
 
     A request is worth a key whatever its temperature: a policy that caches says by it that one
     answer is as good as another.
     """
 
-    def __init__(self, policy_hash: str, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(self, policy_hash: str, endpoints: Iterable[Endpoint], headers: Iterable[str] = ()) -> None:
         places = sorted([e.name, e.provider, e.region or "", e.base_url or ""] for e in endpoints)
+        self._headers = sorted(headers)
         self._began = blake2b(_canonical([FORM, policy_hash, places]), digest_size=KEY_BYTES)
 
     def key(self, request: Request) -> bytes | None:
@@ -70,6 +72,8 @@ class AnswerKeys:
             params = {name: value for name, value in params.items() if name not in _NOT_PARAMS}
         hints = request.hints
         told = [getattr(hints, name) for name in _HINTS]
+        if self._headers:
+            told.append([hints.headers.get(name) for name in self._headers])
         asked = [request.kind, request.model, request.messages, request.prompt, request.suffix, params, told]
         digest = self._began.copy()
         try:

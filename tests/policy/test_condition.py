@@ -15,6 +15,8 @@ from tests.routing.fleets import signals
 IMAGE = frozenset({Modality.TEXT, Modality.IMAGE})
 
 CASES = [
+    ("key", ["job"], {}, {"key": "job"}, True, "key: job"),
+    ("key", ["job"], {}, {}, False, "key: job"),
     ("task", ["math", "code"], {"task": Task.MATH}, {}, True, "task: math or code"),
     ("task", ["math"], {"task": Task.CODE}, {}, False, "task: math"),
     ("difficulty", ["hard"], {"difficulty": Difficulty.HARD}, {}, True, "difficulty: hard"),
@@ -67,14 +69,16 @@ def test_condition(
     compiled = condition(key, wanted)
     asked = Request(messages=({"role": "user", "content": "Shorten this lease, no. 7, before it rents"},))
     wording = Wording(asked, Alike({"sum up this lease": 0.9}))
-    assert compiled.holds(signals(**facts), Hints(**hints), wording) is holds  # type: ignore[arg-type]
+    assert compiled.holds(signals(**facts), Hints(**hints), wording, None) is holds  # type: ignore[arg-type]
     assert str(compiled) == says
 
 
 def test_every_key_of_the_schema_has_cases_both_ways() -> None:
     """No key can be written into a file that is not compiled and tried here."""
     held = {(key, holds) for key, _, _, _, holds, _ in CASES}
-    assert held == {(key, holds) for key in When.model_fields for holds in (True, False)}
+    keys = {entry.alias or name for name, entry in When.model_fields.items()}
+    elsewhere = {"any", "all", "not", "headers", "time"}  # tests/policy/test_when.py
+    assert held == {(key, holds) for key in keys - elsewhere for holds in (True, False)}
 
 
 def test_a_foreign_value_is_refused() -> None:

@@ -53,6 +53,7 @@ def key(**changed: Any) -> bytes:
 HINTS: dict[str, Any] = {
     "task": Task.CODE, "difficulty": Difficulty.HARD, "role": Role.CODER, "objective": "cheap", "quality": "top",
     "thinking": True, "sound": True, "max_cost_usd": 0.1, "tenant": "acme", "tags": ("batch",), "media_seconds": 3.0,
+    "key": "job-7",
 }  # fmt: skip
 
 
@@ -100,7 +101,15 @@ def test_what_makes_a_difference(other: dict[str, Any]) -> None:
 
 def test_every_hint_is_placed() -> None:
     """A hint that is added to the domain is part of the key unless it is left out on purpose."""
-    assert HINTS.keys() | {"deadline_s", "hedge", "session"} == {field.name for field in fields(Hints)}
+    assert HINTS.keys() | {"deadline_s", "hedge", "session", "headers"} == {field.name for field in fields(Hints)}
+
+
+def test_headers_count_where_rules_ask_for_them() -> None:
+    """A header that no rule reads, such as a trace id, costs no hit; one that decides who answers makes a key."""
+    gold, silver = ({"qwenroute": {"headers": {"X-Tier": tier, "X-Trace": tier}}} for tier in ("gold", "silver"))
+    assert key(**gold) == key(**silver) == key()
+    keys = AnswerKeys("policy-1", ENDPOINTS, {"x-tier"})
+    assert len({keys.key(read_request({**ASKED, **one})) for one in (gold, silver, {})}) == 3
 
 
 def test_composed_and_decomposed_letters_are_two_requests() -> None:

@@ -4,7 +4,7 @@ from qwenroute.policy.schema.budgets import Budget, CheaperPool, Ledger
 from qwenroute.policy.schema.endpoints import Endpoint, Pool, RateLimits, ServedModel
 from qwenroute.policy.schema.file import PolicyFile
 from qwenroute.policy.schema.patience import Breaker, Cache, Cooldown, Hedge, Limits, Retries, RuleLimits
-from qwenroute.policy.schema.rules import Embedding, Latency, PromptTokens, Rule, Teach, When
+from qwenroute.policy.schema.rules import Embedding, Hours, Latency, PromptTokens, Rule, Teach, When
 from qwenroute.policy.schema.values import FromFile, FromVariable
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "FromFile",
     "FromVariable",
     "Hedge",
+    "Hours",
     "Latency",
     "Ledger",
     "Limits",

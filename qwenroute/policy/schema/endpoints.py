@@ -93,6 +93,8 @@ class Endpoint(Section):
     """Its share of the requests among equals, where `choice` is by weight: 2 gets twice what 1 gets."""
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     """Requests and tokens per minute of each model here, where your account's differ from the published ones."""
+    tags: Words | None = None
+    """Words of your own for this place, such as `eu` or `spot`; pools can ask for them."""
 
 
 class Pool(Section):
@@ -108,3 +110,7 @@ class Pool(Section):
         None
     )
     """Only what is reached through these providers; omitted: all."""
+    tags: Words | None = None
+    """Only endpoints that have one of these tags."""
+    except_: Words | None = Field(default=None, alias="except")
+    """Models, or `model@endpoint`, that do not belong to the pool whatever else is said."""

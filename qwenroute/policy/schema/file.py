@@ -40,6 +40,10 @@ class PolicyFile(Section):
 
     version: Literal[1]
     """The version of this format: 1."""
+    extends: Word | None = None
+    """A shipped policy's name, or a path from this file's folder: what is not said here is as it stands there."""
+    timezone: Word = "UTC"
+    """IANA name such as `Europe/Berlin`: what `time` conditions and calendar windows go by."""
     currency: Rates = Field(default_factory=Rates)
     """The currency of reports and what others cost in it."""
     endpoints: dict[Word, Endpoint] = Field(min_length=1)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from qwenroute.domain.capability import Modality
 from qwenroute.domain.health import Timed
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.policy.schema.patience import HedgeOrOff, RuleLimits
-from qwenroute.policy.schema.values import Number, Secret, Section, Switch, Value, Whole, Word, Words, listed
+from qwenroute.policy.schema.values import (
+    CLOCK,
+    Number,
+    Secret,
+    Section,
+    Switch,
+    Value,
+    Whole,
+    Word,
+    Words,
+    listed,
+)
 
 
 class Objective(Section):
@@ -67,6 +78,30 @@ class Embedding(Section):
     """Milliseconds that the encoder may take; after that the request goes on without it."""
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
+
+
+class Hours(Section):
+    """Days of the week and hours of the day, in the policy's `timezone`. At least one of the keys."""
+
+    days: Annotated[list[Day], BeforeValidator(listed), Field(min_length=1)] | None = None
+    """`mon` to `sun`; all where nothing is said. Hours over midnight belong to the day on which they begin."""
+    from_: Clock | None = Field(default=None, alias="from")
+    """First minute, such as `"08:00"`; the day's first where nothing is said."""
+    to: Clock | None = None
+    """The minute at which it is over; before `from`, that of the next day. Midnight where nothing is said."""
+
+
+def _kind_of_header(value: object) -> str:
+    return "any" if value == "present" else "values"
+
+
+Header = Annotated[
+    Annotated[Literal["present"], Tag("any")] | Annotated[Words, Tag("values")], Discriminator(_kind_of_header)
+]
+
+
 class When(Section):
     """Conditions, all of which have to hold."""
 
@@ -91,6 +126,12 @@ class When(Section):
     """The hint `tenant` is one of these."""
     tags: Words | None = None
     """The hint `tags` has one of these."""
+    key: Words | None = None
+    """The hint `key`: which API key, user or job of the application asks."""
+    headers: Annotated[dict[Word, Header], Field(min_length=1)] | None = None
+    """The hint `headers`: for each name, whatever its case, one of these texts, or `present`. All have to hold."""
+    time: Hours | None = None
+    """Days and hours at which the request comes in."""
     thinking: Switch | None = None
     """true: the caller asked for thinking; false: the caller declined it."""
     sound: Switch | None = None
@@ -109,6 +150,12 @@ class When(Section):
     """One of these regular expressions matches in the last user turn."""
     examples: Examples | None = None
     """The last user turn is like one of these; needs `embedding`."""
+    any: Annotated[list[When], Field(min_length=1)] | None = None
+    """Conditions one of which has to hold, beside the other keys."""
+    all: Annotated[list[When], Field(min_length=1)] | None = None
+    """Conditions all of which have to hold, each of them a `when` of its own."""
+    not_: When | None = Field(default=None, alias="not")
+    """Conditions that must not hold, all of them together."""
 
 
 class Latency(Section):

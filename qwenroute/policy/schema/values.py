@@ -27,6 +27,8 @@ Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Strict()]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+"""A time of day."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Words = Annotated[list[Word], BeforeValidator(listed), Field(min_length=1)]
 
