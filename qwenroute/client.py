@@ -166,18 +166,19 @@ class AsyncRouter:
                 raise ConfigurationError(
                     "this router was made of a loaded `Policy`, not of a file: give `reload` the new one"
                 )
+            before = self._regime
             try:
                 loaded = source if isinstance(source, Policy) else load_policy(source, self.registry)
-                changed = loaded.hash != self.policy.hash
+                changed = loaded.hash != before.policy.hash
                 if changed:
-                    before = self._regime
                     self._enforce(Regime(loaded, self._on or date.today(), self._around, before))
-                    log.policy_changed(before.policy, loaded)
             except QwenRouteError as error:
                 self.policy_error = as_openai(error)
-                log.policy_refused(self.policy, error)
+                log.policy_refused(before.policy, error)
                 raise self.policy_error from error.__cause__
             self._source, self.policy_error = source, None
+            if changed:
+                log.policy_changed(before.policy, loaded)
             return changed
 
     def health(self) -> tuple[DeploymentHealth, ...]:

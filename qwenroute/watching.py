@@ -12,8 +12,8 @@ from types import FrameType
 
 from qwenroute.errors import ConfigurationError
 
-LOOK_EVERY_MS = 5_000
-"""How often files are looked at where the system reports nothing (network file systems)."""
+LOOK_EVERY_MS = 1_000
+"""How often files are looked at where the system reports nothing (network file systems, or before it does)."""
 
 Stamp = tuple[int, int, int] | None
 
@@ -52,8 +52,9 @@ class Watch:
         self._start()
 
     def _start(self) -> None:
-        work = _work, (self._files, self._changed, self._stop)
-        threading.Thread(target=work[0], args=work[1], name="qwenroute-watch", daemon=True).start()
+        weakref.finalize(self, self._stop.set)  # one that was dropped without `close` ends, too
+        arguments = (self._files, self._changed, self._stop)
+        threading.Thread(target=_work, args=arguments, name="qwenroute-watch", daemon=True).start()
 
 
 def _work(files: Callable[[], Collection[Path]], changed: Callable[[], object], stop: threading.Event) -> None:
@@ -66,17 +67,16 @@ def _work(files: Callable[[], Collection[Path]], changed: Callable[[], object], 
             *folders,
             recursive=False,
             debounce=200,
-            rust_timeout=LOOK_EVERY_MS if seen is not None else 100,
+            rust_timeout=LOOK_EVERY_MS,
             yield_on_timeout=True,
             stop_event=stop,
             raise_interrupt=False,
         ):
             now = {file: _stamp(file) for file in files()}
-            first, moved = seen is None, now != seen
-            seen = now
-            if moved:
+            if now != seen:
+                seen = now
                 changed()
-            if first or {file.parent for file in files()} != folders:
+            if {file.parent for file in files()} != folders:
                 break
 
 
