@@ -11,7 +11,7 @@ from datetime import time
 from pathlib import Path
 from types import MappingProxyType
 
-from qwenroute.documents import Document
+from qwenroute.documents import Document, Trail
 from qwenroute.domain.budget import Budget, LedgerRules, WhenSpent, units
 from qwenroute.domain.capability import RateLimits, Role
 from qwenroute.domain.decision import HedgeRules, RetryRules, Timeouts
@@ -80,18 +80,18 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
     return Policy(
         name=path.stem,
         hash=hashlib.blake2b(content.encode(), digest_size=8).hexdigest(),
-        files=(path.absolute(),),
-        endpoints=tuple(_endpoint(name, e, path, registry) for name, e in file.endpoints.items()),
+        files=tuple(Path(layer.name).absolute() for layer in document.layers()),
+        endpoints=tuple(_endpoint(name, e, document, registry) for name, e in file.endpoints.items()),
         objectives=MappingProxyType(objectives),
         objective=usual,
         pools=MappingProxyType(pools),
         routes=MappingProxyType(routes),
         teach=tuple(_lesson(entry) for entry in file.teach or ()),
-        embedding=_embedding(file.embedding, path),
+        embedding=_embedding(file.embedding, document),
         exchange=Exchange(report=file.currency.report, rates=MappingProxyType(dict(file.currency.rates))),
         limits=limits,
         budgets=tuple(_budget(entry) for entry in file.budgets),
-        ledger=_ledger(file.ledger, path),
+        ledger=_ledger(file.ledger, document),
         timeouts=Timeouts(**file.timeouts.model_dump()),
         retries=RetryRules(**file.retries.model_dump(exclude={"budget"})),
         hedge=hedge,
@@ -110,7 +110,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
             ),
         ),
         choice=Choice(**file.choice.model_dump()),
-        cache=_cache(file.cache, path),
+        cache=_cache(file.cache, document),
         fall_back_on=frozenset(file.fall_back_on),
         retired=Retired(file.retired),
         timezone=zone_of(file.timezone),
@@ -163,16 +163,16 @@ def _budget(entry: schema.Budget) -> Budget:
     )
 
 
-def _ledger(entry: schema.Ledger, path: Path) -> LedgerRules:
+def _ledger(entry: schema.Ledger, document: Document) -> LedgerRules:
     rules = LedgerRules(**entry.model_dump())
-    return rules if rules.path is None else replace(rules, path=str(path.parent / rules.path))
+    return rules if rules.path is None else replace(rules, path=str(document.beside(("ledger", "path"), rules.path)))
 
 
-def _cache(entry: schema.Cache | str, path: Path) -> CacheRules | None:
+def _cache(entry: schema.Cache | str, document: Document) -> CacheRules | None:
     if isinstance(entry, str):
         return None
     rules = CacheRules(**entry.model_dump())
-    return rules if rules.path is None else replace(rules, path=str(path.parent / rules.path))
+    return rules if rules.path is None else replace(rules, path=str(document.beside(("cache", "path"), rules.path)))
 
 
 def _lesson(entry: schema.Teach) -> Lesson:
@@ -180,7 +180,7 @@ def _lesson(entry: schema.Teach) -> Lesson:
     return Lesson(task=entry.task, sign=sign_of(key, getattr(entry, key)))
 
 
-def _embedding(entry: schema.Embedding | None, path: Path) -> Embedding | None:
+def _embedding(entry: schema.Embedding | None, document: Document) -> Embedding | None:
     if entry is None:
         return None
     return Embedding(
@@ -188,8 +188,8 @@ def _embedding(entry: schema.Embedding | None, path: Path) -> Embedding | None:
         min_similarity=entry.min_similarity,
         timeout_s=entry.timeout_ms / 1000,
         endpoint=entry.endpoint,
-        base_url=_setting(entry.base_url, path),
-        api_key=_setting(entry.api_key, path),
+        base_url=_setting(entry.base_url, document, ("embedding", "base_url")),
+        api_key=_setting(entry.api_key, document, ("embedding", "api_key")),
     )
 
 
@@ -221,19 +221,20 @@ def _hours(entry: schema.Hours) -> Hours:
     return Hours(days=DAYS if entry.days is None else tuple(entry.days), begin=begin, end=end)
 
 
-def _endpoint(name: str, entry: schema.Endpoint, path: Path, registry: Registry) -> EndpointTemplate:
+def _endpoint(name: str, entry: schema.Endpoint, document: Document, registry: Registry) -> EndpointTemplate:
+    at: Trail = ("endpoints", name)
     models: tuple[Served, ...] | Setting | None
     if isinstance(entry.models, list):
         models = tuple(_served(item, registry) for item in entry.models)
     else:
-        models = _setting(entry.models, path)
+        models = _setting(entry.models, document, (*at, "models"))
     return EndpointTemplate(
         name=name,
         provider=entry.provider,
-        region=_setting(entry.region, path),
-        workspace=_setting(entry.workspace, path),
-        base_url=_setting(entry.base_url, path),
-        api_key=_setting(entry.api_key, path),
+        region=_setting(entry.region, document, (*at, "region")),
+        workspace=_setting(entry.workspace, document, (*at, "workspace")),
+        base_url=_setting(entry.base_url, document, (*at, "base_url")),
+        api_key=_setting(entry.api_key, document, (*at, "api_key")),
         models=models,
         weight=entry.weight,
         rate_limits=RateLimits(**entry.rate_limits.model_dump()),
@@ -241,13 +242,15 @@ def _endpoint(name: str, entry: schema.Endpoint, path: Path, registry: Registry)
     )
 
 
-def _setting(value: schema.FromVariable | schema.FromFile | str | None, path: Path) -> Setting | None:
+def _setting(
+    value: schema.FromVariable | schema.FromFile | str | None, document: Document, at: Trail
+) -> Setting | None:
     if value is None:
         return None
     if isinstance(value, str):
         return Setting(literal=value)
     if isinstance(value, schema.FromFile):
-        return Setting(file=path.parent / value.file)
+        return Setting(file=document.beside((*at, "file"), value.file))
     return Setting(env=value.env, default=value.default, optional=value.optional)
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from qwenroute.documents import Document, nearest, read, validate
+from qwenroute.documents import Document, nearest, validate
 from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
 from qwenroute.policy.compile import compile_policy
+from qwenroute.policy.extends import is_name, merged, read_policy, shipped
 from qwenroute.policy.policy import Policy
 from qwenroute.policy.references import references
 from qwenroute.policy.secrets import secrets
 from qwenroute.policy.teaching_mistakes import teaching_mistakes
 from qwenroute.policy.when_mistakes import when_mistakes
 from qwenroute.registry import Registry
-
-SHIPPED = Path(__file__).parent.parent / "policies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,11 +45,12 @@ def load(source: str | Path, registry: Registry | None = None) -> Loaded:
         ConfigurationError: there is no shipped policy of this name.
         DocumentError: the file cannot be read or has mistakes; all of them, with their places.
     """
-    path = _shipped(source) if isinstance(source, str) and _is_name(source) else Path(source)
-    document = read(path)
+    path = _shipped(source) if isinstance(source, str) and is_name(source) else Path(source)
+    layers = read_policy(path)
+    document, findings = merged(layers)
     known = registry or Registry.load()
-    findings = [
-        *secrets(document),
+    findings += [
+        *(finding for layer in layers for finding in secrets(layer)),
         *references(document, known),
         *when_mistakes(document),
         *teaching_mistakes(document),
@@ -62,22 +61,18 @@ def load(source: str | Path, registry: Registry | None = None) -> Loaded:
         findings += error.diagnostics
     if findings:
         # A value that is wrong twice over is told once, by the check that knows more.
-        places = {(d.line, d.column): d for d in reversed(findings)}
-        raise DocumentError(sorted(places.values(), key=lambda d: (d.line, d.column)))
+        places = {(d.file, d.line, d.column): d for d in reversed(findings)}
+        order = [layer.name for layer in layers]
+        raise DocumentError(sorted(places.values(), key=lambda d: (order.index(d.file), d.line, d.column)))
     return Loaded(policy=compile_policy(file, document, path, known), file=file, document=document)
 
 
-def _is_name(source: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9_-]+", source) is not None
-
-
 def _shipped(name: str) -> Path:
-    path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        names = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
-        close = nearest(name, names)
-        hint = f"did you mean `{close}`?" if close else f"shipped: {', '.join(names)}"
-        raise ConfigurationError(
-            f"no policy named `{name}` is shipped; {hint}. A file is given by its path, `./{name}.yaml`"
-        )
-    return path
+    known = shipped()
+    if name in known:
+        return known[name]
+    close = nearest(name, known)
+    hint = f"did you mean `{close}`?" if close else f"shipped: {', '.join(known)}"
+    raise ConfigurationError(
+        f"no policy named `{name}` is shipped; {hint}. A file is given by its path, `./{name}.yaml`"
+    )

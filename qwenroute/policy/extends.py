@@ -1,0 +1,146 @@
+"""A policy that says only what is different from another: the files that it stands on, and what they say together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from qwenroute.documents import Document, Trail, nearest, read
+from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.errors import DocumentError
+
+SHIPPED = Path(__file__).parent.parent / "policies"
+MOST_FILES = 8
+"""In a chain of `extends`: more than that nobody follows."""
+NULL_SAYS_SOMETHING = frozenset({"timeouts"})
+"""Sections where `null` is a value; elsewhere it takes back what the base says."""
+
+
+def is_name(source: str) -> bool:
+    """Whether this names a shipped policy; everything else is a path."""
+    return re.fullmatch(r"[A-Za-z0-9_-]+", source) is not None
+
+
+def shipped() -> dict[str, Path]:
+    """Return the policies that come with the package."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if "." not in path.stem}
+
+
+def read_policy(path: Path) -> tuple[Document, ...]:
+    """Read a file and those that it extends, itself first.
+
+    Raises:
+        DocumentError: one of them cannot be read, or cannot be extended.
+    """
+    layers = [read(path)]
+    taken = {_identity(path): path.name}
+    while (name := _extended(layers[-1])) is not None:
+        here = layers[-1]
+        base = _base(here, name)
+        if (same := _identity(base)) in taken:
+            ring = " → ".join([*list(taken.values())[list(taken).index(same) :], taken[same]])
+            raise _fail(here, f"the file extends itself: {ring}", "let one of them stand on its own")
+        if len(layers) == MOST_FILES:
+            raise _fail(here, f"more than {MOST_FILES} files extend each other", "put some of them together")
+        taken[same] = base.name
+        found = read(base)
+        if not isinstance(found.value, Mapping):
+            what = "is empty" if found.value is None else "holds no keys"
+            raise DocumentError(
+                [found.diagnostic((), "QR226", f"`{Path(here.name).name}` extends this file, and it {what}")]
+            )
+        layers.append(found)
+    return tuple(layers)
+
+
+def merged(layers: tuple[Document, ...]) -> tuple[Document, list[Diagnostic]]:
+    """Return what the files say together, and what is wrong with how they are put together."""
+    if len(layers) == 1:
+        return layers[0], []
+    findings: list[Diagnostic] = []
+    document = replace(layers[-1], value=_without_extends(layers[-1].value))
+    for layer in reversed(layers[:-1]):
+        value, below = _without_extends(layer.value), _mapping(document.value)
+        findings += _idle_nulls(layer, value, below, ())
+        document = replace(layer, value=_merge(below, value, ()), base=document)
+    return document, findings
+
+
+def _merge(base: Mapping[str, object], own: Mapping[str, object], at: Trail) -> dict[str, object]:
+    found = dict(base)
+    for key, value in own.items():
+        if value is None and not (at and at[0] in NULL_SAYS_SOMETHING):
+            found.pop(key, None)
+            continue
+        below = base.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and not (_refers(value) or _refers(below)):
+            found[key] = _merge(below, value, (*at, key))
+        else:
+            found[key] = value
+    return found
+
+
+def _idle_nulls(
+    document: Document, own: Mapping[str, object], base: Mapping[str, object], at: Trail
+) -> Iterator[Diagnostic]:
+    """Find `null` where the base has nothing to take back."""
+    if at and at[0] in NULL_SAYS_SOMETHING:
+        return
+    for key, value in own.items():
+        below = base.get(key)
+        if value is None and key not in base:
+            close = nearest(key, base)
+            hint = f"did you mean `{close}`?" if close else "leave the line out"
+            message = f"`{key}: null` takes nothing back: what this file extends has no such key"
+            yield document.diagnostic((*at, key), "QR226", message, hint)
+        elif isinstance(value, Mapping) and isinstance(below, Mapping):
+            yield from _idle_nulls(document, value, below, (*at, key))
+
+
+def _refers(value: Mapping[str, object]) -> bool:
+    """Whether this is `{env: …}` or `{file: …}`, which is replaced as one thing."""
+    return "env" in value or "file" in value
+
+
+def _extended(document: Document) -> str | None:
+    name = _mapping(document.value).get("extends")
+    return name if isinstance(name, str) and name else None  # anything else is the schema's to tell
+
+
+def _base(document: Document, name: str) -> Path:
+    if is_name(name):
+        known = shipped()
+        if name in known:
+            return known[name]
+        close = nearest(name, known)
+        beside = [s for s in (".yaml", ".yml", "") if (Path(document.name).parent / f"{name}{s}").is_file()]
+        hint = f"did you mean `{close}`?" if close else f"shipped: {', '.join(known)}; a file is given by its path"
+        if beside:
+            hint = f"for the file beside this one write `./{name}{beside[0]}`"
+        raise _fail(document, f"no policy named `{name}` is shipped", hint)
+    path = Path(document.name).parent / name
+    if not path.is_file():
+        there = "is a folder" if path.is_dir() else "does not exist"
+        raise _fail(document, f"the file `{name}` {there}", "the path starts from the folder of this file")
+    return path
+
+
+def _identity(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a ring of links, which `read` has told already
+        return path
+
+
+def _fail(document: Document, message: str, hint: str) -> DocumentError:
+    return DocumentError([document.diagnostic(("extends",), "QR226", message, hint)])
+
+
+def _without_extends(value: object) -> Mapping[str, object]:
+    return {key: inner for key, inner in _mapping(value).items() if key != "extends"}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
