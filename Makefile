@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test quick check format api bench chaos clean package dev
+.PHONY: help demo test quick check format api policies bench chaos clean package dev
 
 # Give PYTHON=/path/to/python to choose one; else the first of these that runs and is new enough.
 PYTHON ?=
@@ -45,6 +45,10 @@ format: dev ## put every file into the house style
 
 api: dev ## rewrite tests/contracts/public_api.txt from the code
 	@$(PY) tests/contracts/public_api.py
+
+policies: dev ## rewrite policies/schema.json and policies/README.md from the code
+	@$(PY) -m qwenroute.cli policy schema > $(STAMPS)/page && mv $(STAMPS)/page qwenroute/policies/schema.json
+	@$(PY) -m qwenroute.cli policy schema --markdown > $(STAMPS)/page && mv $(STAMPS)/page qwenroute/policies/README.md
 
 bench: dev ## the figures, beside aiohttp, the openai SDK and litellm; ARGS=--quick for a first look
 	@$(PY) -m benchmarks $(ARGS)

@@ -47,6 +47,11 @@ def documents() -> list[Path]:
     """Return what people read."""
     return [
         path
-        for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")))
+        for path in (
+            ROOT / "README.md",
+            ROOT / "CONTRIBUTING.md",
+            ROOT / "qwenroute/policies/README.md",
+            *sorted(ROOT.glob("docs/**/*.md")),
+        )
         if path.exists()
     ]

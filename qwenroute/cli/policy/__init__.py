@@ -6,6 +6,7 @@ import typer
 
 from qwenroute.cli import exits
 from qwenroute.cli.policy.check import check
+from qwenroute.cli.policy.schema import schema
 
 app = typer.Typer(
     help="Check policy files, and see what they say.",
@@ -14,3 +15,4 @@ app = typer.Typer(
 )
 
 app.command(epilog=exits.TABLE)(check)
+app.command(epilog=exits.TABLE)(schema)
