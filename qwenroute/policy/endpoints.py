@@ -97,13 +97,18 @@ class EndpointTemplate:
             region=region,
             base_url=None if base_url is None else base_url.rstrip("/"),
             api_key=read(self.api_key),
-            served=self._served(environ, registry),
+            served=self.served(environ, registry),
             weight=self.weight,
             rate_limits=self.rate_limits,
             tags=self.tags,
         )
 
-    def _served(self, environ: Mapping[str, str], registry: Registry) -> tuple[Served, ...] | None:
+    def served(self, environ: Mapping[str, str], registry: Registry) -> tuple[Served, ...] | None:
+        """Return what it is stated to serve; None: whatever is alive there.
+
+        Raises:
+            ConfigurationError: nothing is stated where it has to be, or a model is unknown.
+        """
         if not isinstance(self.models, Setting):
             return self.models
         text = self.models.read(environ)

@@ -21,12 +21,16 @@ def sections() -> Mapping[str, type[Section]]:
 
 @cache
 def meanings() -> Mapping[str, Mapping[str, str]]:
-    """Return what each key means, by the class of its section."""
+    """Return what each key means, by the class of its section; what it inherits means the same."""
     texts = {module: ast.parse(inspect.getsource(import_module(module))) for module, _, _ in _classes()}
     found: dict[str, dict[str, str]] = {}
-    for module, name, kind in _classes():
-        node = next(n for n in texts[module].body if isinstance(n, ast.ClassDef) and n.name == name)
-        found[name] = {kind.model_fields[key].alias or key: text for key, text in _documented(node)}
+    for name, kind in sections().items():
+        told: dict[str, str] = {}
+        for base in reversed([one for one in kind.__mro__ if issubclass(one, Section) and one is not Section]):
+            body = texts[base.__module__].body
+            node = next(n for n in body if isinstance(n, ast.ClassDef) and n.name == base.__name__)
+            told |= _documented(node)
+        found[name] = {kind.model_fields[key].alias or key: text for key, text in told.items()}
     return found
 
 

@@ -34,6 +34,8 @@ CODES: Mapping[str, str] = {
     "QR216": "a keyword, pattern or example that stands there already",
     "QR217": "examples without an encoder, an encoder without examples, or too many examples",
     "QR218": "an encoder without an address, with two, or where data may not go",
+    "QR230": "two budgets with one name: they would share one count",
+    "QR231": "an unknown route",
     "QR301": "a model that stands in two files of facts",
     "QR302": "a file of facts without models",
     "QR303": "an overlay's `like` of an unknown model, or for a known one",

@@ -7,6 +7,7 @@ import typer
 from qwenroute.cli import exits
 from qwenroute.cli.policy.check import check
 from qwenroute.cli.policy.schema import schema
+from qwenroute.cli.policy.show import show
 
 app = typer.Typer(
     help="Check policy files, and see what they say.",
@@ -15,4 +16,5 @@ app = typer.Typer(
 )
 
 app.command(epilog=exits.TABLE)(check)
+app.command(epilog=exits.TABLE)(show)
 app.command(epilog=exits.TABLE)(schema)
