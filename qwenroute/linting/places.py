@@ -65,4 +65,5 @@ def _endpoint(template: EndpointTemplate, region: str | None, served: tuple[Serv
         served=served,
         weight=template.weight,
         rate_limits=template.rate_limits,
+        tags=template.tags,
     )

@@ -60,7 +60,7 @@ def test_rules_are_told_in_words() -> None:
 
 
 def test_what_limits_leave_out_says_why(tmp_path: Path) -> None:
-    """A deployment that is never called stands beside those that are, with the reason; so does a model nobody serves."""
+    """A deployment that is never called stands beside those that are, with why; so does what nobody serves."""
     path = tmp_path / "p.yaml"
     path.write_text(
         """\
