@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qwenroute.documents import Document
 from qwenroute.linting.limiting import standing_reason
 from qwenroute.linting.subject import Subject
 from qwenroute.linting.words import in_words
@@ -60,7 +61,8 @@ class Overview:
     hash: str
     file: str
     on: str
-    extends: str | None
+    extends: tuple[str, ...]
+    """The files that it stands on, the nearest first."""
     usable: bool
     """Whether any endpoint has what it needs here; else all are shown as if they had."""
     endpoints: tuple[EndpointSeen, ...]
@@ -83,13 +85,19 @@ def overview(subject: Subject) -> Overview:
         hash=policy.hash,
         file=subject.loaded.document.name,
         on=subject.on.isoformat(),
-        extends=getattr(file, "extends", None),
+        extends=tuple(_bases(subject.loaded.document)),
         usable=usable,
         endpoints=tuple(_endpoint(subject, template, lacking[template.name]) for template in policy.endpoints),
         routes=routes,
         pools=tuple(_pool(subject, name, absent, used=name in used) for name in dict.fromkeys([*used, *file.pools])),
         bounds=dict(_bounds(subject)),
     )
+
+
+def _bases(document: Document) -> Iterator[str]:
+    while document.base is not None:
+        document = document.base
+        yield document.name
 
 
 def _endpoint(subject: Subject, template: EndpointTemplate, lacks: tuple[str, ...]) -> EndpointSeen:

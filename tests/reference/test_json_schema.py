@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from qwenroute.cli.app import app
 from qwenroute.documents import parse
 from qwenroute.linting import codes
-from qwenroute.policy.load import SHIPPED
 from qwenroute.reference.attributes import meanings, sections
 from qwenroute.reference.codes import CODES
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "qwenroute/policies"
 MADE: dict[str, Any] = json.loads((SHIPPED / "schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(MADE)
 POLICIES = sorted(p for p in SHIPPED.glob("*.yaml") if not p.name.endswith(".cases.yaml"))

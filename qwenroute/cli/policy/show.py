@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,7 +45,7 @@ def show(
         typer.echo(json.dumps(asdict(seen), ensure_ascii=False, indent=2))
         return
     console = Console(highlight=False)
-    base = f", on top of {seen.extends}" if seen.extends else ""
+    base = f", on top of {' and '.join(Path(name).stem for name in seen.extends)}" if seen.extends else ""
     console.print(
         f"[bold]{escape(seen.policy)}[/] {seen.hash}{escape(base)} [dim]({escape(seen.file)})[/], on {seen.on}"
     )
