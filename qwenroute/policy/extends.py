@@ -14,6 +14,9 @@ from qwenroute.errors import DocumentError
 SHIPPED = Path(__file__).parent.parent / "policies"
 MOST_FILES = 8
 """In a chain of `extends`: more than that nobody follows."""
+MAX_BYTES = 1024 * 1024
+MAX_PARTS = 20_000
+"""Lines, entries and openings together; what takes a second to read is no file that people edit."""
 NULL_SAYS_SOMETHING = frozenset({"timeouts"})
 """Sections where `null` is a value; elsewhere it takes back what the base says."""
 
@@ -34,7 +37,7 @@ def read_policy(path: Path) -> tuple[Document, ...]:
     Raises:
         DocumentError: one of them cannot be read, or cannot be extended.
     """
-    layers = [read(path)]
+    layers = [_read(path)]
     taken = {_identity(path): path.name}
     while (name := _extended(layers[-1])) is not None:
         here = layers[-1]
@@ -45,7 +48,7 @@ def read_policy(path: Path) -> tuple[Document, ...]:
         if len(layers) == MOST_FILES:
             raise _fail(here, f"more than {MOST_FILES} files extend each other", "put some of them together")
         taken[same] = base.name
-        found = read(base)
+        found = _read(base)
         if not isinstance(found.value, Mapping):
             what = "is empty" if found.value is None else "holds no keys"
             raise DocumentError(
@@ -66,6 +69,10 @@ def merged(layers: tuple[Document, ...]) -> tuple[Document, list[Diagnostic]]:
         findings += _idle_nulls(layer, value, below, ())
         document = replace(layer, value=_merge(below, value, ()), base=document)
     return document, findings
+
+
+def _read(path: Path) -> Document:
+    return read(path, max_bytes=MAX_BYTES, max_parts=MAX_PARTS)
 
 
 def _merge(base: Mapping[str, object], own: Mapping[str, object], at: Trail) -> dict[str, object]:

@@ -182,7 +182,7 @@ MISTAKES = [
     ),
     (
         RULE, f"    - {{rule: one, pool: math, when: {{tools: yes}}}}\n{RULE}",
-        "9:38: QR103 `routes.auto.0.when.tools`: input should be a valid boolean",
+        "9:38: QR103 `routes.auto.0.when.tools` has to be true or false, not the text `yes` | write `true`",
     ),
     ("{rule: all, pool: general}", "{pool: general}", "9:7: QR102 `rule` is missing"),
     (
@@ -228,7 +228,7 @@ MISTAKES = [
     ),
     (
         "routes:", "limits: {deadline_s: 0}\nroutes:",
-        "7:10: QR103 `limits.deadline_s`: input should be greater than 0",
+        "7:10: QR103 `limits.deadline_s` has to be above 0, not 0",
     ),
     (
         "routes:", "fall_back_on: [content_filtre]\nroutes:",
@@ -295,7 +295,7 @@ routes:
         "6:5: QR110 a secret does not belong in this file",
         "7:5: QR101 unknown key `modles`",
         "9:18: QR104 `pools.eyes.roles.0` cannot be `visoin`",
-        "11:10: QR103 `objectives.fast.latency`: input should be a valid number",
+        "11:10: QR103 `objectives.fast.latency` has to be a number, not the text `much`",
         "15:7: QR201 unknown pool `eys`",
         "16:18: QR201 unknown pool `mathh`",
         "17:7: QR207 rule `two` can never match: rule `one` (line 14) takes everything",
@@ -446,7 +446,7 @@ def test_teaching(write: Write) -> None:
     ("before", "after", "expected"),
     [
         ("keywords: [kubernetes, terraform]", "keywords: []",
-         "8:18: QR103 `teach.0.keywords`: value should have at least 1 item after validation, not 0"),
+         "8:18: QR103 `teach.0.keywords` is empty | name at least one, or leave the line out"),
         ("task: code", "task: coed", "8:6: QR104 `teach.0.task` cannot be `coed` | did you mean `code`?"),
         ("task: code", "task: audio",
          "8:6: QR213 `audio` cannot be taught: whether there is sound in a request settles it | leave the line out"),

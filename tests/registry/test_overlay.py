@@ -170,7 +170,7 @@ def test_later_files_win(overlay) -> None:
         ),
         (
             "models:\n  qwen-max:\n    dashscope:\n      limits: {context_tokens: '32k'}\n",
-            "overlay.yaml:4:16: QR103 `models.qwen-max.dashscope.limits.context_tokens`: input should be",
+            "overlay.yaml:4:16: QR103 `models.qwen-max.dashscope.limits.context_tokens` has to be",
         ),
         ("modles: {}\n", "overlay.yaml:1:1: QR101 unknown key `modles`\n  help: did you mean `models`?"),
         ("- qwen-max\n", "overlay.yaml:1:1: QR103 an overlay is a mapping with `models` and `platform`"),
@@ -184,9 +184,9 @@ def test_later_files_win(overlay) -> None:
         ("models: {qwen-max: {roles: [chat]}}\n", "`models.qwen-max.roles.0` cannot be `chat`\n  help: one of"),
         (
             "models: {qwen-max: {dashscope: {lifecycle: {offline_on: tomorrow}}}}\n",
-            "QR103 `models.qwen-max.dashscope.lifecycle.offline_on`: input should be a valid date",
+            "QR103 `models.qwen-max.dashscope.lifecycle.offline_on` has to be a date such as",
         ),
-        ("models: {qwen-max: {features: {tools: 'yes'}}}\n", "`models.qwen-max.features.tools`: input should be a val"),
+        ("models: {qwen-max: {features: {tools: 'yes'}}}\n", "`models.qwen-max.features.tools` has to be true or"),
         ("models: {qwen-max: {dashscope: {limits: {doubts: {x: y}}}}}\n", "`doubts` names `x`"),
         ("models: {a: 1, a: 2}\n", "QR005 key `a` stands twice"),
         ("models: [\n", "QR002 not valid YAML"),
@@ -201,7 +201,7 @@ def test_a_mistake_is_refused_with_its_place(overlay, text: str, message: str) -
     ("tier", "message"),
     [
         ("{input_per_mtok: 0.0000004, output_per_mtok: 1.2}", "4e-07 looks like a price per token; write it per 1"),
-        ("{input_per_mtok: -1, output_per_mtok: 1.2}", "greater than or equal to 0"),
+        ("{input_per_mtok: -1, output_per_mtok: 1.2}", "has to be at least 0"),
         ("{price_per_1k: 0.4, output_per_mtok: 1.2}", "prices are per 1,000,000 tokens: `input_per_mtok`"),
         ("{input: 0.4, output_per_mtok: 1.2}", "unknown key `input`"),
     ],
