@@ -76,6 +76,12 @@ _MARKS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("ka", (b"\xe1\x83",)),
     ("am", (b"\xe1\x88", b"\xe1\x89", b"\xe1\x8a", b"\xe1\x8b", b"\xe1\x8c", b"\xe1\x8d")),
 )
+LANGUAGES = (
+    frozenset(SHORT_WORDS)
+    | {"ja", "zh", "ru", "uk", "ar", "fa", "ur", UNKNOWN}
+    | ({name for name, _ in _MARKS} - {"han", "kana", "cyrillic", "arabic"})
+)
+"""All that can be found."""
 _SCRIPTS = tuple((name, frozenset(mark[0] for mark in marks), marks) for name, marks in _MARKS)
 ENOUGH = 30
 FEW_SHORT_WORDS = 3

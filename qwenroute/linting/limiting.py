@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import product
+from collections.abc import Iterator
 
 from qwenroute.domain.capability import Deployment, Modality
 from qwenroute.domain.signals import Difficulty, Signals, Task
@@ -49,9 +48,3 @@ def plain(**facts: object) -> Signals:
         "text_tokens_upper": 120,
     }
     return Signals(**(usual | facts))  # type: ignore[arg-type]
-
-
-def each(**choices: Iterable[object]) -> Iterator[dict[str, object]]:
-    """Yield every combination of one choice for each name."""
-    for values in product(*choices.values()):
-        yield dict(zip(choices, values, strict=True))

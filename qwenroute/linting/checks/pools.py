@@ -1,0 +1,212 @@
+"""Pools and rules that nothing can serve, and fallbacks that are none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from qwenroute.documents import Trail
+from qwenroute.domain.capability import Modality
+from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.domain.signals import Difficulty, Signals, Task
+from qwenroute.linting.limiting import capable, plain, standing_reason
+from qwenroute.linting.logic import Case, TooMuch, cases
+from qwenroute.linting.subject import Subject
+from qwenroute.policy import Limits, Pool, Rule, schema
+
+CODES = {
+    "QR320": "a pool to which nothing belongs, whatever the endpoints serve",
+    "QR321": "a pool that limits, lifecycle or licences always empty",
+    "QR322": "a pool of which nothing can serve what its rule lets through",
+    "QR323": "requests that a rule lets through and nothing behind it can serve",
+    "QR324": "a fallback that adds nothing to the pools before it",
+    "QR325": "an endpoint of which no deployment can be made",
+    "QR326": "a model in a pool that no endpoint serves, or an exception that takes nothing away",
+    "QR327": "images, sound or videos for which one deployment is all there is",
+}
+_ATTACHED = (Modality.IMAGE, Modality.AUDIO, Modality.VIDEO)
+_MANY = 24
+"""Cases of one rule that are tried; more are like them."""
+
+
+def check(subject: Subject) -> Iterator[Diagnostic]:
+    """Find them."""
+    for name, why in subject.unusable.items():
+        yield subject.error(("endpoints", name, "models"), "QR325", why)
+    yield from _members(subject)
+    told: set[str] = set()
+    for route, rules in subject.loaded.file.routes.items():
+        for index, (written, rule) in enumerate(zip(rules, subject.policy.routes[route].rules, strict=True)):
+            at: Trail = ("routes", route, index)
+            chain = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
+            dead = [name for name, _ in chain if _never(subject, name, rule.limits or subject.policy.limits)]
+            for name, place in chain:
+                if name in dead and (name not in told or rule.limits is not None):
+                    told.add(name)
+                    yield _emptied(subject, name, place, rule.limits or subject.policy.limits)
+            if rule.pool not in dead:
+                yield from _serving(subject, at, written, rule)
+            yield from _idle(subject, chain)
+
+
+def _members(subject: Subject) -> Iterator[Diagnostic]:
+    """Find models that a pool names and nobody serves, and exceptions of what is not there."""
+    fleet = subject.possible
+    for name, entry in subject.loaded.file.pools.items():
+        pool = subject.policy.pools[name]
+        for index, model in enumerate(pool.models):
+            if not any(model in {d.model, d.id} for d in fleet.deployments):
+                if _retired(subject, model):
+                    continue
+                message = f"no endpoint serves `{model}`"
+                at: Trail = ("pools", name, "models", index)
+                yield subject.warning(at, "QR326", message, "add it to an endpoint's `models`, or leave it out")
+        named = {*(d.model for d in fleet.pool(_without_exceptions(pool)))}
+        named |= {d.id for d in fleet.pool(_without_exceptions(pool))}
+        for index, model in enumerate(entry.except_ or ()):
+            found = subject.registry.find(model.partition("@")[0])
+            canonical = model if found is None else found.card.id + "".join(model.partition("@")[1:])
+            if canonical not in named:
+                message = f"`{model}` does not belong to the pool `{name}` anyway"
+                yield subject.warning(("pools", name, "except", index), "QR326", message, "leave it out")
+
+
+def _without_exceptions(pool: Pool) -> Pool:
+    return Pool(
+        name=pool.name,
+        roles=pool.roles,
+        models=pool.models,
+        endpoints=pool.endpoints,
+        providers=pool.providers,
+        tags=pool.tags,
+    )
+
+
+def _retired(subject: Subject, model: str) -> bool:
+    """Whether a model is not served since it has left; another check tells that."""
+    name = model.partition("@")[0]
+    states = [
+        subject.registry.lifecycle(name, provider=e.provider, region=e.region, on=subject.on)
+        for e in subject.possible.endpoints.values()
+        if e.served is None
+    ]
+    return any(state.retires_on is not None and state.retires_on <= subject.on for state in states)
+
+
+def _never(subject: Subject, name: str, limits: Limits) -> bool:
+    """Whether nothing of a pool can ever be called."""
+    members = subject.possible.pool(subject.policy.pools[name])
+    return all(standing_reason(deployment, limits) is not None for deployment in members)
+
+
+def _emptied(subject: Subject, name: str, place: Trail, limits: Limits) -> Diagnostic:
+    members = subject.possible.pool(subject.policy.pools[name])
+    if not members:
+        hint = "add an endpoint that serves one of its models, or take the pool out of the rule"
+        return subject.error(place, "QR320", f"nothing belongs to the pool `{name}`: no endpoint serves it", hint)
+    reasons = Counter(why[1] for d in members if (why := standing_reason(d, limits)) is not None)
+    reason, _ = reasons.most_common(1)[0]
+    most = "most since " if len(reasons) > 1 else ""
+    message = f"nothing of the pool `{name}` can ever be called ({len(members)} left out): {most}{reason}"
+    return subject.error(place, "QR321", message, "widen `limits`, or add an endpoint that is within them")
+
+
+def _serving(subject: Subject, at: Trail, written: schema.Rule, rule: Rule) -> Iterator[Diagnostic]:
+    """Find requests that a rule lets through and that its pools cannot serve."""
+    try:
+        found = cases(written.when)
+    except TooMuch:
+        return
+    limits = rule.limits or subject.policy.limits
+    first, *_ = stages = subject.possible.chain(rule.pool, *rule.fallback).stages
+    of_pool = [stage for stage in stages if stage.pool == first.pool]
+    served_by_pool = False
+    lost: dict[str, None] = {}
+    for case in found[:_MANY]:
+        signals = _signals(case)
+        here = any(True for stage in of_pool for _ in capable(stage, signals, limits))
+        served_by_pool |= here
+        if not here and not any(True for stage in stages for _ in capable(stage, signals, limits)):
+            lost[_said(case)] = None
+    if found and lost:
+        message = f"rule `{rule.name}` lets requests through that nothing behind it can serve: {'; '.join(lost)}"
+        yield subject.error((*at, "pool"), "QR323", message, "add a pool to `fallback` that can, or narrow `when`")
+    elif found and not served_by_pool:
+        message = f"nothing of the pool `{rule.pool}` can serve what rule `{rule.name}` lets through: {_said(found[0])}"
+        yield subject.warning((*at, "pool"), "QR322", message, "put a pool first that can")
+    else:
+        yield from _alone(subject, at, rule, found, limits)
+
+
+def _alone(subject: Subject, at: Trail, rule: Rule, found: Sequence[Case], limits: Limits) -> Iterator[Diagnostic]:
+    """Find attachments that a rule asks for and that a single deployment takes."""
+    stages = subject.usual.chain(rule.pool, *rule.fallback).stages
+    for kind in _ATTACHED:
+        asked = [case for case in found if kind.value in case.has("input")]
+        if not asked:
+            continue
+        able = {d.id for stage in stages for d in capable(stage, _signals(asked[0]), limits)}
+        if len(able) == 1:
+            message = (
+                f"rule `{rule.name}`: `{next(iter(able))}` is all that takes {kind}, and nothing follows if it fails"
+            )
+            yield subject.warning((*at, "pool"), "QR327", message, "add a pool that takes it to `fallback`")
+
+
+def _idle(subject: Subject, chain: Sequence[tuple[str, Trail]]) -> Iterator[Diagnostic]:
+    """Find fallbacks whose deployments have all been tried by then."""
+    fleet = subject.possible
+    before: set[tuple[str, str | None]] = set()
+    earlier: list[Pool] = []
+    for name, place in chain:
+        pool = subject.policy.pools[name]
+        members = {(d.id, d.region) for d in fleet.pool(pool)}
+        if earlier and members and members <= before and not _broader(pool, earlier):
+            message = f"the fallback `{name}` adds nothing: all of its deployments have been tried by then"
+            yield subject.warning(place, "QR324", message, "leave it out, or name a pool with others")
+        before |= members
+        earlier.append(pool)
+
+
+def _broader(pool: Pool, earlier: Sequence[Pool]) -> bool:
+    """Whether a pool would add something on another day, or with another endpoint: what it asks for is more."""
+    return bool(set(pool.roles) - {role for other in earlier for role in other.roles}) or any(
+        (pool.endpoints is None and other.endpoints is not None)
+        or (pool.providers is None and other.providers is not None)
+        or (pool.tags is None and other.tags is not None)
+        for other in earlier
+    )
+
+
+def _signals(case: Case) -> Signals:
+    """Return what the plainest request of a case looks like."""
+    facts: dict[str, object] = {}
+    for key in ("input", "output"):
+        facts[key] = frozenset({Modality.TEXT, *(Modality(one) for one in case.has(key))})
+    kinds: Mapping[str, Callable[[str], object]] = {"task": Task, "difficulty": Difficulty, "response_format": str}
+    for key, kind in kinds.items():
+        values = case.one(key)
+        if values:
+            facts[key] = kind(min(map(str, values)))
+    for key in ("tools", "fim", "sound", "thinking"):
+        values = case.one(key)
+        if len(values) == 1:
+            facts[key] = next(iter(values))
+    return plain(**facts)
+
+
+def _said(case: Case) -> str:
+    """Say the part of a case that a model has to be able to do."""
+    parts = [f"brings {kind}" for kind in sorted(case.has("input"))]
+    parts += [f"wants {kind} back" for kind in sorted(case.has("output"))]
+    words: Iterable[tuple[str, object, str]] = (
+        ("tools", True, "has tools"),
+        ("fim", True, "is to be filled in the middle"),
+        ("sound", True, "the video's sound matters"),
+        ("thinking", True, "asks for thinking"),
+        ("thinking", False, "declines thinking"),
+        ("response_format", "json_object", "asks for json_object"),
+        ("response_format", "json_schema", "asks for json_schema"),
+    )
+    parts += [text for key, value, text in words if case.one(key) == {value}]
+    return ", ".join(parts) or "any request"
