@@ -3,5 +3,6 @@
 from qwenroute.routing.decide import decide
 from qwenroute.routing.explain import explain
 from qwenroute.routing.fleet import Fleet
+from qwenroute.routing.trace import trace
 
-__all__ = ["Fleet", "decide", "explain"]
+__all__ = ["Fleet", "decide", "explain", "trace"]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from qwenroute.domain.decision import Candidate, Decision, Plan, Resume, Step
+from qwenroute.domain.decision import Candidate, Decision, Plan, Resume, RuleTried, Step
 from qwenroute.domain.signals import Signals
 
 
 def explain(decision: Decision) -> str:
     """Return the whole story of a decision, a line for each thing."""
     return "\n".join(_lines(decision))
+
+
+def tried(rule: RuleTried, signals: Signals) -> str:
+    """Say what became of a rule, and what the request has instead of what the rule wants."""
+    if rule.failed is None:
+        return "matched"
+    seen = _SEEN.get(rule.failed.partition(":")[0])
+    return f"no, wants {rule.failed}" + ("" if seen is None else f"; here it is {seen(signals)}")
 
 
 def _lines(decision: Decision) -> Iterator[str]:
@@ -25,8 +33,8 @@ def _lines(decision: Decision) -> Iterator[str]:
     yield "request"
     yield from (f"  {line}" for line in _signals(decision.signals))
     yield f"route `{decision.route}` of policy {decision.policy_hash}"
-    for tried in decision.rules_tried:
-        yield f"  {tried.rule}: " + ("matched" if tried.failed is None else f"no, wants {tried.failed}")
+    for one in decision.rules_tried:
+        yield f"  {one.rule}: {tried(one, decision.signals)}"
     if not decision.rules_tried:
         yield f"  {decision.rule}"
     yield f"candidates, by the objective `{decision.objective}`"
@@ -108,3 +116,24 @@ def _step(step: Step) -> str:
 
 def _names(values: Iterable[str]) -> str:
     return ", ".join(sorted(values))
+
+
+def _said(value: bool | None) -> str:
+    return "not said" if value is None else "true" if value else "false"
+
+
+_SEEN: Mapping[str, Callable[[Signals], str]] = {
+    "task": lambda s: s.task,
+    "difficulty": lambda s: s.difficulty,
+    "min_confidence": lambda s: f"{s.task_confidence:.2f}",
+    "input": lambda s: _names(s.input),
+    "output": lambda s: _names(s.output),
+    "language": lambda s: s.language,
+    "response_format": lambda s: s.response_format,
+    "thinking": lambda s: _said(s.thinking),
+    "sound": lambda s: _said(s.sound),
+    "tools": lambda s: _said(s.tools),
+    "fim": lambda s: _said(s.fim),
+    "prompt_tokens": lambda s: f"{s.text_tokens:,}",
+}
+"""What a request has of what a condition asks; hints and the request's own words are the caller's to look up."""
