@@ -1,0 +1,85 @@
+"""The policies that come with the package: in order, tested by their cases, and every mistake in a rule shows."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from qwenroute.cases import Rehearsal, Suite, cases_beside, load_cases, run
+from qwenroute.cases.run import run_case
+from qwenroute.linting import lint
+from qwenroute.policy import Loaded, load
+from qwenroute.policy.extends import shipped
+from qwenroute.registry import Registry
+from tests.cases.equivalence import difference
+from tests.cases.grid import moments, situations
+from tests.cases.mutations import Mutant, mutants
+
+NAMES = tuple(shipped())
+
+
+@cache
+def on_trial(name: str) -> tuple[Loaded, Rehearsal, Suite]:
+    """Return a shipped policy with its cases."""
+    registry = Registry.load()
+    loaded = load(name, registry)
+    rehearsal = Rehearsal(loaded.policy, registry)
+    return loaded, rehearsal, load_cases(cases_beside(Path(loaded.document.name)), rehearsal)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_passes_its_check(name: str) -> None:
+    """Nothing is wrong with it, and nothing looks wrong, on the day of its cases."""
+    loaded, _, _ = on_trial(name)
+    assert [str(finding) for finding in lint(loaded, Registry.load(), date(2026, 11, 24))] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_passes_its_cases(name: str) -> None:
+    """Every case holds, every rule is reached, every condition has kept something out."""
+    _, rehearsal, suite = on_trial(name)
+    report = run(suite, rehearsal)
+    assert [(outcome.case.name, outcome.mismatches) for outcome in report.failed] == []
+    assert report.coverage.rules == ()
+    assert report.coverage.conditions == ()
+
+
+def survivors(name: str) -> list[Mutant]:
+    """Return the mistakes that no case of their route notices."""
+    loaded, rehearsal, suite = on_trial(name)
+    routes: dict[str, list[int]] = {}
+    for index, outcome in enumerate(run(suite, rehearsal).outcomes):
+        if outcome.decision is not None:
+            routes.setdefault(outcome.decision.route, []).append(index)
+    found = []
+    for mutant in mutants(loaded.policy):
+        changed = Rehearsal(mutant.policy, rehearsal.registry, like=rehearsal)
+        if all(run_case(suite.cases[index], changed).passed for index in routes[mutant.route]):
+            found.append(mutant)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_mistake_in_a_rule_makes_a_case_fail(name: str) -> None:
+    """Unless it is no mistake: then nothing in a broad grid of requests is treated in another way."""
+    loaded, rehearsal, suite = on_trial(name)
+    scenes = {(case.scene.on, *sorted(case.scene.environ.items())): case.scene for case in suite.cases}.values()
+    unnoticed = []
+    for mutant in survivors(name):
+        grid = situations(loaded.file, mutant.route)
+        shown = difference(mutant, rehearsal, scenes, grid, moments(loaded.file, mutant.route))
+        if shown is not None:
+            unnoticed.append(f"{mutant}: {shown}")
+    assert unnoticed == []
+
+
+def test_mistakes_are_made() -> None:
+    """The test above has something to find: removed, moved, turned round and redirected rules."""
+    loaded, _, _ = on_trial("default")
+    found = [mutant.what for mutant in mutants(loaded.policy)]
+    assert len(found) == len({str(mutant) for mutant in mutants(loaded.policy)})
+    for start in ("removed", "behind ", "without `", "not `", "to ", "without fallback", "by "):
+        assert any(what.startswith(start) for what in found), start
