@@ -116,6 +116,8 @@ class Plan:
     resume: Resume = Resume.REPORT
     max_cost_usd: float | None = None
     """What all attempts together may cost."""
+    max_output_tokens: int | None = None
+    """What each answer is bounded to on the wire."""
     fall_back_on: frozenset[FailureKind] = frozenset()
     """Failures that end the call unless the policy names them here: refusals of the content,
     the credential or the bill."""

@@ -66,6 +66,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         self.answer: Answer | None = None
         self.usage: Usage | None = None
         self.notes: tuple[str, ...] = ()
+        """What was changed of the request, in words."""
         self.simulated = False
         self.sent = False
         """Whether the provider was asked at all."""
@@ -145,7 +146,7 @@ class LiveAttempt(Generic[Answer, Piece]):
     async def _begin(self, provider: Provider, request: Request) -> None:
         self.sent = True
         reply = self._reply = await provider.call(request, self.step, connect_s=self._timeouts.connect_s)
-        self.notes = reply.notes
+        self.notes += reply.notes
         self.simulated = reply.simulated
         self._documents = reply.documents()
         if not reply.streamed:

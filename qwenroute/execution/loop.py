@@ -24,6 +24,7 @@ from qwenroute.errors import (
 )
 from qwenroute.execution.attempt import LiveAttempt
 from qwenroute.execution.backoff import Backoff
+from qwenroute.execution.bounding import bounded
 from qwenroute.execution.codec import Answer, Codec, Piece
 from qwenroute.execution.hooks import Arriving
 from qwenroute.execution.machine import (
@@ -306,15 +307,19 @@ class Run(Generic[Answer, Piece]):
         gatekeeper = self._means.gatekeeper
         try:
             if attempt.first_token_at is None:
+                request, longest = self._request, self._decision.plan.max_output_tokens
+                if longest is not None:
+                    request, note = bounded(request, step.deployment, longest, self._prompt_tokens(step, upper=True))
+                    attempt.notes += () if note is None else (note,)
                 if self._means.before_attempt is not None:
                     try:
                         async with asyncio.timeout_at(self._machine.deadline):
-                            await self._means.before_attempt(self._request, step)
+                            await self._means.before_attempt(request, step)
                     except TimeoutError:
                         self._live.pop(number, None)
                         self._settle(attempt, None, cancelled=True)
                         return Refused(number, Obstacle(gate="deadline", reason="it ended before anything was sent"))
-                await attempt.begin(self._means.providers[step.deployment.endpoint], self._request)
+                await attempt.begin(self._means.providers[step.deployment.endpoint], request)
                 self._simulated = self._simulated or attempt.simulated
                 if attempt.first_token_at is not None:
                     gatekeeper.first_token(attempt.ticket, self._now())
@@ -408,10 +413,11 @@ class Run(Generic[Answer, Piece]):
             notes=attempt.notes,
         )
 
-    def _prompt_tokens(self, step: Step) -> int:
+    def _prompt_tokens(self, step: Step, *, upper: bool = False) -> int:
         signals = self._decision.signals
         media = step.deployment.media
-        return signals.text_tokens + media_tokens(signals.media, media, high_resolution=signals.high_resolution)
+        text = signals.text_tokens_upper if upper else signals.text_tokens
+        return text + media_tokens(signals.media, media, high_resolution=signals.high_resolution)
 
     def _usd(self, attempt: Attempt) -> float:
         if attempt.cost is None or self._decision.plan.max_cost_usd is None:

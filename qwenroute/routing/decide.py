@@ -68,6 +68,9 @@ def decide(
         at = policy.local(at, fleet.on)
     way = find_way(request, signals, policy, fleet, wording, at)
     target = way.target
+    longest = way.limits.max_output_tokens
+    if longest is not None and signals.max_output_tokens is not None and signals.max_output_tokens > longest:
+        signals = replace(signals, max_output_tokens=longest)
     asked = parameters(request)
     weights = target.weigh(signals)
     sides = target.sides(signals, weights, signals.text_tokens_upper)
@@ -85,7 +88,7 @@ def decide(
     shape = shape_of(signals, asked)
     look: Look = cache(partial(_survey, signals, asked, policy, fleet, way, shape, figures))
     key: Hashable = None
-    most_usd = ceiling(asked, policy.limits)
+    most_usd = ceiling(asked, way.limits)
     if most_usd is None:
         # A ceiling on the cost is compared with exact sizes: nothing to keep there.
         classes = target.classes(signals, weights)
@@ -143,7 +146,7 @@ def _survey(
     shape: Hashable,
     figures: Figures,
 ) -> Survey:
-    needs = Needs(signals=signals, parameters=asked, limits=policy.limits, usd_per=fleet.usd_per)
+    needs = Needs(signals=signals, parameters=asked, limits=way.limits, usd_per=fleet.usd_per)
     return way.target.survey(needs, way.objective, shape, figures.paces)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qwenroute.domain.capability import Deployment, Lifecycle, Role
 from qwenroute.domain.endpoint import Endpoint
 from qwenroute.errors import ConfigurationError
-from qwenroute.policy import Policy, Pool
+from qwenroute.policy import Limits, Policy, Pool
 from qwenroute.routing.target import Stage, Target
 
 if TYPE_CHECKING:
@@ -94,9 +94,10 @@ class Fleet:
             self._targets[key] = found
         return found
 
-    def chain(self, *names: str) -> Target:
-        """Return where a chain of the policy's pools leads."""
-        return Target(tuple(stage for name in names for stage in self._stages(self.policy.pools[name])))
+    def chain(self, *names: str, limits: Limits | None = None) -> Target:
+        """Return where a chain of the policy's pools leads, within the policy's limits unless others are given."""
+        stages = tuple(stage for name in names for stage in self._stages(self.policy.pools[name]))
+        return Target(stages, longest_prompt=(limits or self.policy.limits).max_prompt_tokens)
 
     def _stages(self, pool: Pool) -> Iterator[Stage]:
         """Yield a pool in the order in which its deployments are to be considered.

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from qwenroute.domain.capability import Deployment, MediaLimits, Modality, Thinking
-from qwenroute.domain.price import Price, Usage
+from qwenroute.domain.price import Price
 from qwenroute.domain.signals import Media
 from qwenroute.routing.needs import Needs
+from qwenroute.routing.worst import largest
 
 Gate = Callable[[Needs, Deployment, bool], str | None]
 """Takes the needs, the deployment, and whether it would be thinking."""
@@ -42,6 +43,22 @@ def licence(needs: Needs, deployment: Deployment, _: bool) -> str | None:
     if allowed is None or deployment.licence in allowed:
         return None
     return f"the policy allows {_names(allowed)}, this is {deployment.licence}"
+
+
+def provider(needs: Needs, deployment: Deployment, _: bool) -> str | None:
+    """Return why the policy does not allow the kind of endpoint."""
+    allowed = needs.limits.providers
+    if allowed is None or deployment.provider in allowed:
+        return None
+    return f"the policy allows {_names(allowed)}, this is {deployment.provider}"
+
+
+def model(needs: Needs, deployment: Deployment, _: bool) -> str | None:
+    """Return why the policy does not allow the model."""
+    allowed = needs.limits.models
+    if allowed is None or deployment.model in allowed or deployment.id in allowed:
+        return None
+    return "the policy's list of models does not have it"
 
 
 def modality_in(needs: Needs, deployment: Deployment, _: bool) -> str | None:
@@ -180,6 +197,17 @@ def max_output(needs: Needs, deployment: Deployment, _: bool) -> str | None:
     return f"answers with {most:,} tokens at most, not {asked:,}"
 
 
+def max_prompt(needs: Needs, deployment: Deployment, _: bool) -> str | None:
+    """Return why the policy does not allow so long a prompt."""
+    most = needs.limits.max_prompt_tokens
+    if most is None:
+        return None
+    total = needs.load(deployment.media).total
+    if total <= most:
+        return None
+    return f"the policy allows prompts of {most:,} tokens, this one has {_about(needs, total)}"
+
+
 def max_input(needs: Needs, deployment: Deployment, _: bool) -> str | None:
     """Return why the prompt is too long."""
     if deployment.max_input_tokens is None:
@@ -221,14 +249,18 @@ def cost_ceiling(needs: Needs, deployment: Deployment, thinks: bool) -> str | No
 
 def worst_cost_usd(needs: Needs, deployment: Deployment, price: Price, *, thinks: bool) -> float:
     """Return the most that a call could cost."""
-    worst = price.cost(_largest(needs, deployment, thinks=thinks), thought=thinks)
-    return worst.amount * needs.usd_per[price.currency]
+    usage = largest(
+        needs.signals, needs.load(deployment.media), deployment, longest=needs.limits.max_output_tokens, thinks=thinks
+    )
+    return price.cost(usage, thought=thinks).amount * needs.usd_per[price.currency]
 
 
 CAPABILITY: tuple[tuple[str, Gate], ...] = (
     ("lifecycle", lifecycle),
     ("region", region),
     ("licence", licence),
+    ("provider", provider),
+    ("model", model),
     ("modality_in", modality_in),
     ("modality_out", modality_out),
     ("sound", sound),
@@ -247,6 +279,7 @@ CAPABILITY: tuple[tuple[str, Gate], ...] = (
 SIZE: tuple[tuple[str, Gate], ...] = (
     ("media", media),
     ("max_output", max_output),
+    ("max_prompt", max_prompt),
     ("max_input", max_input),
     ("context_window", context_window),
     ("cost_ceiling", cost_ceiling),
@@ -305,25 +338,6 @@ def _bounded(value: float, low: float | None, high: float | None, unit: str) -> 
         return None
     bounds = f"{low or 0:g} to {high:g}" if high is not None else f"at least {low:g}"
     return f"takes videos of {bounds} {unit}, not {value:g}"
-
-
-def _largest(needs: Needs, deployment: Deployment, *, thinks: bool) -> Usage:
-    """Return the most that a call could use."""
-    load = needs.load(deployment.media)
-    answer = needs.signals.max_output_tokens or deployment.max_output_tokens
-    if answer is None:
-        answer = max(0, (deployment.context_tokens or 0) - load.total)
-    speech = answer if Modality.AUDIO in needs.signals.output else 0
-    if thinks:
-        # Not everywhere does the bound on the answer bound the thinking too.
-        answer += deployment.max_thinking_tokens or max(0, (deployment.context_tokens or 0) - load.total - answer)
-    return Usage(
-        prompt_tokens=load.total,
-        completion_tokens=answer,
-        image_tokens=load.pictures,
-        audio_input_tokens=load.audio,
-        audio_output_tokens=speech,
-    )
 
 
 def _missing(what: str, offered: bool | None) -> str:

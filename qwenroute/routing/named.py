@@ -29,7 +29,7 @@ def named(name: str, fleet: Fleet) -> Target:
     """
     known = fleet.by_id.get(name)
     if known is not None:
-        return Target((Stage(name, None, (known,)),))
+        return Target((Stage(name, None, (known,)),), longest_prompt=fleet.policy.limits.max_prompt_tokens)
     model, _, endpoint = name.partition("@")
     registry = fleet.registry
     found = None if registry is None else registry.find(model)
@@ -42,7 +42,7 @@ def named(name: str, fleet: Fleet) -> Target:
     endpoints = [e for e in fleet.endpoints.values() if not endpoint or e.name == endpoint]
     alive = tuple(_alive(found, endpoints, fleet, registry))
     if alive:
-        return Target((Stage(name, None, alive),))
+        return Target((Stage(name, None, alive),), longest_prompt=fleet.policy.limits.max_prompt_tokens)
     return _successors(name, found, endpoints, fleet, registry)
 
 
@@ -97,7 +97,12 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
         Stage(model, role, tuple(d for d in fleet.by_model.get(model, ()) if d.endpoint in allowed))
         for model in following
     ]
-    return Target(tuple(stages) or (Stage(name, None, ()),), absent=tuple(absent), gone=gone)
+    return Target(
+        tuple(stages) or (Stage(name, None, ()),),
+        absent=tuple(absent),
+        gone=gone,
+        longest_prompt=fleet.policy.limits.max_prompt_tokens,
+    )
 
 
 def _unknown(name: str, fleet: Fleet) -> UnknownModel:

@@ -47,17 +47,19 @@ def rank(survey: Survey, way: Way, signals: Signals, policy: Policy, ceiling: fl
     """Return the ranking of a survey."""
     steps = survey.steps
     scores = tuple(candidate.score for candidate in survey.candidates)
-    steps_cut = cut(steps, way.target, policy.limits.max_attempts)
+    limits = way.limits
+    steps_cut = cut(steps, way.target, limits.max_attempts)
     plan = Plan(
         steps=steps_cut,
-        deadline_s=policy.limits.deadline_s,
-        max_attempts=policy.limits.max_attempts,
+        deadline_s=limits.deadline_s,
+        max_attempts=limits.max_attempts,
         timeouts=policy.timeouts,
         retry=policy.retries,
-        queue_s=policy.limits.queue_s,
+        queue_s=limits.queue_s,
         hedge=way.hedge,
         resume=policy.resume,
         max_cost_usd=ceiling,
+        max_output_tokens=limits.max_output_tokens,
         fall_back_on=policy.fall_back_on,
     )
     chosen = Chosen(
@@ -77,7 +79,7 @@ def around(ranking: Ranking, blocked: frozenset[str], way: Way, signals: Signals
         return replace(ranking.chosen, equals=(), held_up=True)
     steps = tuple(ranking.steps[i] for i in kept)
     scores = tuple(ranking.scores[i] for i in kept)
-    most = policy.limits.max_attempts
+    most = way.limits.max_attempts
     planned = cut(steps, way.target, most)
     later = [step for step in ranking.steps if step.deployment.id in blocked]
     planned += tuple(later[: most - len(planned)])

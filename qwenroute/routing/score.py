@@ -52,9 +52,11 @@ class Forecast:
     """Of whoever thinks."""
 
 
-def forecast(signals: Signals) -> Forecast:
-    """Return what to expect, from the request's size class, task and difficulty."""
+def forecast(signals: Signals, longest: int | None = None) -> Forecast:
+    """Return what to expect, from the request's size class, task and difficulty; answers are cut at `longest`."""
     answer = answer_tokens(signals.task, signals.difficulty)
+    if longest is not None:
+        answer = min(answer, longest)
     if signals.max_output_tokens is not None:
         answer = min(answer, _typical(signals.max_output_tokens))
     return Forecast(

@@ -61,18 +61,24 @@ class Target:
     """A chain of pools in one fleet."""
 
     __slots__ = (
-        "_bounds", "_figures", "_ids", "_kept", "_media_rules", "_numbers", "_screened", "_seen", "_steps", "absent",
-        "gone", "stages",
+        "_bounds", "_figures", "_ids", "_kept", "_longest_prompt", "_media_rules", "_numbers", "_screened", "_seen",
+        "_steps", "absent", "gone", "stages",
     )  # fmt: skip
 
     def __init__(
-        self, stages: tuple[Stage, ...], *, absent: tuple[Rejection, ...] = (), gone: str | None = None
+        self,
+        stages: tuple[Stage, ...],
+        *,
+        absent: tuple[Rejection, ...] = (),
+        gone: str | None = None,
+        longest_prompt: int | None = None,
     ) -> None:
         self.stages = stages
         self.absent = absent
         """What was asked for and is not there."""
         self.gone = gone
         """Why the stages stand in for another model, in words."""
+        self._longest_prompt = longest_prompt
         rules: list[MediaLimits] = []
         for stage in stages:
             for deployment in stage.deployments:
@@ -123,7 +129,7 @@ class Target:
             key = (signals.task, signals.difficulty, signals.thinking, excludes_thinking(signals))
         bounds = self._bounds.get(key)
         if bounds is None:
-            bounds = self._bounds[key] = _Bounds(self.stages, signals if answer is None else None)
+            bounds = self._bounds[key] = _Bounds(self.stages, signals if answer is None else None, self._longest_prompt)
         if not weights:
             return bounds.sides(text_tokens, answer)
         found: list[int] = []
@@ -164,7 +170,7 @@ class Target:
             if len(self._screened) >= MAX_KEPT:
                 self._screened.clear()
             self._screened[shape] = screened
-        foreseen = forecast(needs.signals)
+        foreseen = forecast(needs.signals, needs.limits.max_output_tokens)
         candidates: list[Candidate] = []
         steps: list[Step] = []
         taken: set[str] = set()
@@ -291,9 +297,9 @@ class _Bounds:
 
     __slots__ = ("_answers", "_prompts", "_windows")
 
-    def __init__(self, stages: Sequence[Stage], signals: Signals | None) -> None:
+    def __init__(self, stages: Sequence[Stage], signals: Signals | None, longest_prompt: int | None) -> None:
         """Take signals where the room for the answer follows from them, None where the caller bounds it."""
-        prompts: set[int] = set()
+        prompts: set[int] = set() if longest_prompt is None else {longest_prompt}
         windows: set[int] = set()
         answers: set[int] = set()
         for stage in stages:

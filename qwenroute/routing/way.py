@@ -7,10 +7,11 @@ from datetime import datetime
 
 from qwenroute.documents import nearest
 from qwenroute.domain.decision import HedgeRules, RuleTried
+from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import InvalidRequest
-from qwenroute.policy import Objective, Policy, Rule, Wording
+from qwenroute.policy import Limits, Objective, Policy, Rule, Wording
 from qwenroute.routing.fleet import Fleet
 from qwenroute.routing.named import named
 from qwenroute.routing.target import Target
@@ -28,6 +29,9 @@ class Way:
     target: Target
     objective: Objective
     hedge: HedgeRules | None
+    limits: Limits
+    """The policy's, as the rule narrows them."""
+    latency: LatencyObjective | None = None
 
 
 def find_way(
@@ -47,20 +51,25 @@ def find_way(
         name, route = str(role), policy.routes.get(role)
     if route is not None:
         rule, tried = route.match(signals, hints, wording, at)
+        limits = rule.limits or policy.limits
         return Way(
             route=route.name,
             rule=rule.name,
             tried=tried,
-            target=fleet.target(rule, lambda: fleet.chain(rule.pool, *rule.fallback)),
+            target=fleet.target(rule, lambda: fleet.chain(rule.pool, *rule.fallback, limits=limits)),
             objective=_objective(request, policy, rule),
             hedge=rule.hedge,
+            limits=limits,
+            latency=rule.latency,
         )
     if name in policy.pools:
         target, how = fleet.target((name, "pool"), lambda: fleet.chain(name)), f"the {name} pool"
     else:
         target, how = fleet.target((name, "model"), lambda: named(name, fleet)), NAMED
     objective = _objective(request, policy, None)
-    return Way(route=name, rule=how, tried=(), target=target, objective=objective, hedge=policy.hedge)
+    return Way(
+        route=name, rule=how, tried=(), target=target, objective=objective, hedge=policy.hedge, limits=policy.limits
+    )
 
 
 def _objective(request: Request, policy: Policy, rule: Rule | None) -> Objective:
