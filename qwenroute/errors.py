@@ -8,6 +8,7 @@ QwenRouteError
 │   └── UnknownModel          neither a route, a role, a model nor a deployment
 ├── ModelRetired              the policy says `retired: refuse`; nothing was sent
 ├── NoDeployment              nothing can serve the request; `decision` says why
+├── BudgetExceeded            it could cost more than a budget has left; `resets_at` says when that begins anew
 ├── HookFailed                a hook of the application's own; `hook` and `point` say which
 ├── AttemptFailed             one attempt, translated; caught inside
 └── CallFailed                `attempts` lists what was tried, oldest first
@@ -22,7 +23,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qwenroute.domain.budget import UNIT
+
 if TYPE_CHECKING:
+    from qwenroute.domain.budget import Allowance
     from qwenroute.domain.decision import Decision
     from qwenroute.domain.diagnostic import Diagnostic
     from qwenroute.domain.failure import Failure
@@ -70,6 +74,22 @@ class NoDeployment(QwenRouteError):
 
     def __init__(self, message: str, decision: Decision) -> None:
         super().__init__(message)
+        self.decision = decision
+
+
+class BudgetExceeded(QwenRouteError):
+    """A budget has too little left for what the request could cost; nothing was sent.
+
+    `budget`, `window`, `amount` and `currency` say which one, `resets_at` when it begins anew.
+    """
+
+    def __init__(self, message: str, *, allowance: Allowance, decision: Decision) -> None:
+        super().__init__(message)
+        self.budget = allowance.budget.name
+        self.window = allowance.budget.window
+        self.amount = allowance.budget.amount / UNIT
+        self.currency = allowance.currency
+        self.resets_at = allowance.resets_at
         self.decision = decision
 
 

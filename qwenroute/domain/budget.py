@@ -133,6 +133,11 @@ class Account:
     begins: int
     ends: int
 
+    @property
+    def like(self) -> tuple[str, str, str, int]:
+        """What it has in common with those of other scopes."""
+        return self.budget, self.window.value, self.currency, self.begins
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
@@ -188,6 +193,15 @@ class Allowance:
         budget = self.budget
         return f"`{budget.name}` ({budget.amount / UNIT:g} {self.currency} a {budget.window})"
 
+    @property
+    def refusal(self) -> str:
+        """What to tell whoever cannot be served because of it; no figure of anybody else's is in it."""
+        state = "is spent" if self.unspent == 0 else "has too little left for what this request could cost"
+        return (
+            f"the budget {self.named} {state}; it begins anew at {self.resets_at.isoformat()}. "
+            "Ask for less (a shorter prompt, a lower max_tokens), or raise the `amount` in the policy"
+        )
+
 
 class Funds(Protocol):
     """What routing reads of the budgets."""
@@ -199,15 +213,59 @@ class Funds(Protocol):
 class Hold(Protocol):
     """What is reserved for one attempt. It has to be settled, once."""
 
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A budget that has too little free for an attempt, and when it may have more."""
+
+    allowance: Allowance
+    until: float
+    """On the caller's monotonic clock."""
+    spent: bool
+    """It is used up, and not only reserved by calls under way."""
+
+    @property
+    def obstacle(self) -> Obstacle:
+        """The same as what it is to the deployment."""
+        budget = self.allowance.named
+        reason = f"the budget {budget} has too little left"
+        if not self.spent:
+            reason = f"calls under way hold what is left of the budget {budget}"
+        return Obstacle(gate="budget", reason=reason, until=self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStanding:
+    """How a budget stands for one scope, for people; amounts in the currency."""
+
+    budget: str
+    per: Per
+    scope: str
+    """The tenant, key or route; empty where it counts all together, or those that named none."""
+    window: Window
+    currency: str
+    amount: float
+    spent: float
+    reserved: float
+    left: float
+    """What is neither spent nor reserved."""
+    resets_at: str
+    """Local time (ISO 8601) at which it begins anew."""
+
 
 class Cashier(Protocol):
     """Reserves money before an attempt, and settles it after."""
 
-    def reserve(self, payer: Payer, pool: str, worst: Money, now: float, until: float) -> Hold | Obstacle | None:
+    def reserve(self, payer: Payer, worst: Money, now: float, until: float) -> Hold | Shortfall | None:
         """Reserve the most that an attempt can cost, or say which budget stands in the way.
 
         None where nothing counts it. `now` and `until` (when the attempt is over at the latest) are
-        seconds on the caller's monotonic clock, and so is what an obstacle says.
+        seconds on the caller's monotonic clock.
+
+        Raises:
+            ConfigurationError: what is kept cannot be read or written.
         """
 
     def settle(self, hold: Hold, cost: Money | None) -> None:

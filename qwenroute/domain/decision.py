@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from qwenroute.domain.budget import Allowance
 from qwenroute.domain.capability import Deployment, Role
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.health import Pace
@@ -34,6 +35,8 @@ class Candidate:
     expected_latency_s: float
     pace: Pace | None = None
     """What it has been like lately, where that was known and counted."""
+    missed: str | None = None
+    """The latency objective that it missed lately, in words: it stands behind those of its pool that did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,8 @@ class Decision:
     plan: Plan
     policy_hash: str
     warnings: tuple[str, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+    """How the budgets that count the request stood."""
     reason: str = ""
     """In a few words, for people."""
 

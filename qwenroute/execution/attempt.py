@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic
 
+from qwenroute.domain.budget import Hold
 from qwenroute.domain.decision import Step, Timeouts
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.domain.health import Ticket
@@ -40,6 +41,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         "continuable",
         "first_token_at",
         "held",
+        "hold",
         "notes",
         "number",
         "sent",
@@ -57,6 +59,8 @@ class LiveAttempt(Generic[Answer, Piece]):
         self.number = number
         self.step = step
         self.ticket = ticket
+        self.hold: Hold | None = None
+        """What is reserved for it of the budgets."""
         self.held: deque[Piece] = deque()
         """Pieces that arrived up to the first token, and were not handed on yet."""
         self.text: list[str] = []

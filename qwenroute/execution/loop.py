@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
+from qwenroute.domain.budget import Cashier, Hold, Payer, Shortfall
 from qwenroute.domain.decision import Decision, Rejection, Step
 from qwenroute.domain.failure import Failure
 from qwenroute.domain.health import Gatekeeper, Obstacle
@@ -17,12 +19,13 @@ from qwenroute.domain.request import Kind, Request
 from qwenroute.errors import (
     AllAttemptsFailed,
     AttemptFailed,
+    BudgetExceeded,
     CallFailed,
     DeadlineExceeded,
     NothingAvailable,
     StreamInterrupted,
 )
-from qwenroute.execution.attempt import LiveAttempt
+from qwenroute.execution.attempt import CHARS_PER_TOKEN, LiveAttempt
 from qwenroute.execution.backoff import Backoff
 from qwenroute.execution.bounding import bounded
 from qwenroute.execution.codec import Answer, Codec, Piece
@@ -46,6 +49,7 @@ from qwenroute.execution.machine import (
     TimerFired,
 )
 from qwenroute.registry import media_tokens
+from qwenroute.routing.worst import worst_case
 
 Live = LiveAttempt[Answer, Piece]
 
@@ -60,6 +64,8 @@ class Means:
     backoff: Backoff
     on_attempt: Callable[[Attempt], None]
     before_attempt: Callable[[Request, Step], Awaitable[None]] | None = None
+    cashier: Cashier | None = None
+    """Who keeps the budgets; None where there are none."""
 
 
 class Run(Generic[Answer, Piece]):
@@ -102,6 +108,7 @@ class Run(Generic[Answer, Piece]):
             may_retry=gatekeeper.withdraw_retry,
             hedge_after_s=hedge_after_s,
             waited_s=self._now() - began,
+            worst_usd=self._worst_usd,
         )
         self._live: dict[int, Live[Answer, Piece]] = {}
         self._tasks: dict[int, asyncio.Task[Event]] = {}
@@ -115,6 +122,7 @@ class Run(Generic[Answer, Piece]):
         self._simulated = False
         self._answered: int | None = None
         self._relayed: set[int] = set()
+        self._short: Shortfall | None = None
         self._reader: asyncio.Task[object] | None = None
         self._left: asyncio.Event | None = None
 
@@ -253,6 +261,9 @@ class Run(Generic[Answer, Piece]):
                             self._timers.clear()
                             return
                         case GiveUp(cause=cause):
+                            if cause is Cause.UNAVAILABLE and self._short is not None and self._short_alone():
+                                allowance = self._short.allowance
+                                raise BudgetExceeded(allowance.refusal, allowance=allowance, decision=self._decision)
                             raise _ERRORS[cause](cause.value, self.record())
                 else:
                     commands = self._machine.handle(await self._event(), self._now())
@@ -268,17 +279,40 @@ class Run(Generic[Answer, Piece]):
         tokens = 0
         if deployment.rate_limits.tpm is not None:
             tokens = self._prompt_tokens(call.step)  # settled with what the answer really took
+        hold = self._reserve(call.step)
+        if isinstance(hold, Shortfall):
+            self._short = hold
+            return self._pass_over(call, hold.obstacle)
         ticket = self._means.gatekeeper.admit(deployment, tokens, self._now())
         if isinstance(ticket, Obstacle):
-            passed = Rejection(deployment=deployment.id, gate=ticket.gate, reason=ticket.reason)
-            if passed not in self._passed_over:
-                self._passed_over.append(passed)
-            return Refused(call.attempt, ticket)
+            if hold is not None and self._means.cashier is not None:
+                self._means.cashier.settle(hold, None)
+            return self._pass_over(call, ticket)
         plan = self._decision.plan
-        self._live[call.attempt] = LiveAttempt(
-            call.attempt, call.step, ticket, self._codec, plan.timeouts, self._machine.deadline
-        )
+        attempt = LiveAttempt(call.attempt, call.step, ticket, self._codec, plan.timeouts, self._machine.deadline)
+        attempt.hold = hold
+        self._live[call.attempt] = attempt
         return None
+
+    def _reserve(self, step: Step) -> Hold | Shortfall | None:
+        """Reserve what an attempt can cost at worst, where budgets are kept and a price is known."""
+        cashier = self._means.cashier
+        worst = None if cashier is None else self._worst(step)
+        if cashier is None or worst is None:
+            return None
+        hints = self._asked.hints
+        payer = Payer(route=self._decision.route, tenant=hints.tenant or "", key=hints.key or "")
+        return cashier.reserve(payer, worst, self._now(), self._machine.deadline)
+
+    def _pass_over(self, call: Call, obstacle: Obstacle) -> Refused:
+        passed = Rejection(deployment=call.step.deployment.id, gate=obstacle.gate, reason=obstacle.reason)
+        if passed not in self._passed_over:
+            self._passed_over.append(passed)
+        return Refused(call.attempt, obstacle)
+
+    def _short_alone(self) -> bool:
+        """Whether nothing but budgets stood in the way."""
+        return all(passed.gate == "budget" for passed in self._passed_over)
 
     async def _event(self) -> Event:
         """Wait for the next thing to happen."""
@@ -382,6 +416,8 @@ class Run(Generic[Answer, Piece]):
         """Write an attempt down, and give back what was reserved for it."""
         written = self._written(attempt, failure, cancelled=cancelled)
         self._ended.append(written)
+        if attempt.hold is not None and self._means.cashier is not None:
+            self._means.cashier.settle(attempt.hold, written.cost)
         self._means.gatekeeper.settle(attempt.ticket, failure, written.usage, self._now(), cancelled=cancelled)
         self._means.on_attempt(written)
         return written
@@ -418,6 +454,17 @@ class Run(Generic[Answer, Piece]):
         media = step.deployment.media
         text = signals.text_tokens_upper if upper else signals.text_tokens
         return text + media_tokens(signals.media, media, high_resolution=signals.high_resolution)
+
+    def _worst(self, step: Step) -> Money | None:
+        """Return the most that an attempt can cost now; what is to be continued is sent along."""
+        said_tokens = math.ceil(sum(map(len, self._said)) / CHARS_PER_TOKEN) if self._said else 0
+        return worst_case(step, self._decision.signals, self._decision.plan, said_tokens=said_tokens)
+
+    def _worst_usd(self, step: Step) -> float:
+        if not self._said:
+            return step.worst_cost_usd
+        worst = self._worst(step)
+        return 0.0 if worst is None else self._means.exchange.usd(worst)
 
     def _usd(self, attempt: Attempt) -> float:
         if attempt.cost is None or self._decision.plan.max_cost_usd is None:

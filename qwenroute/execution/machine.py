@@ -151,8 +151,8 @@ class Execution:
     """The state of one call.
 
     `may_retry` pays for a retry or a hedge out of the budget that all calls share; `hedge_after_s`
-    says when a step counts as slow; `waited_s` of the deadline are gone before the start. Times are
-    seconds on one monotonic clock.
+    says when a step counts as slow; `waited_s` of the deadline are gone before the start; `worst_usd`
+    says what an attempt can cost at most. Times are seconds on one monotonic clock.
     """
 
     __slots__ = (
@@ -173,6 +173,7 @@ class Execution:
         "_timers",
         "_tried",
         "_waited_s",
+        "_worst_usd",
         "attempts",
         "sent",
     )
@@ -186,6 +187,7 @@ class Execution:
         may_retry: Callable[[float], bool] = lambda _: True,
         hedge_after_s: Callable[[Step], float | None] = lambda _: None,
         waited_s: float = 0.0,
+        worst_usd: Callable[[Step], float] = lambda step: step.worst_cost_usd,
     ) -> None:
         self._plan = plan
         self._backoff = backoff
@@ -193,6 +195,7 @@ class Execution:
         self._may_retry = may_retry
         self._hedge_after_s = hedge_after_s
         self._waited_s = waited_s
+        self._worst_usd = worst_usd
         self.attempts = 0
         """How many attempts have a number."""
         self.sent = 0
@@ -382,8 +385,8 @@ class Execution:
         ceiling = self._plan.max_cost_usd
         if ceiling is None:
             return True
-        under_way = sum(self._plan.steps[i].worst_cost_usd for i in self._live.values())
-        return self._spent_usd + under_way + self._plan.steps[step].worst_cost_usd <= ceiling
+        under_way = sum(self._worst_usd(self._plan.steps[i]) for i in self._live.values())
+        return self._spent_usd + under_way + self._worst_usd(self._plan.steps[step]) <= ceiling
 
     def _set(self, timer: Timer, seconds: float) -> SetTimer:
         self._timers.add(timer)

@@ -9,6 +9,7 @@ UnknownModel, ModelRetired                              NotFoundError           
 MissingCredentials                                      AuthenticationError              401
 DeadlineExceeded                                        APITimeoutError
 StreamInterrupted                                       APIConnectionError; APITimeoutError where it stalled
+BudgetExceeded                                          RateLimitError                   429
 NothingAvailable                                        InternalServerError              503
 AllAttemptsFailed, AttemptFailed                        by the last failure, below
 everything else (a policy's mistakes, a hook's)         OpenAIError
@@ -44,6 +45,7 @@ import openai
 from qwenroute.domain.failure import Failure, FailureKind
 from qwenroute.errors import (
     AttemptFailed,
+    BudgetExceeded,
     CallFailed,
     DeadlineExceeded,
     InvalidRequest,
@@ -107,6 +109,7 @@ BY_CLASS: Mapping[type[QwenRouteError], Fit] = {
     ModelRetired: Fit(openai.NotFoundError, 404, "model_not_found"),
     InvalidRequest: _BAD,
     NoDeployment: _BAD._replace(code="no_deployment"),
+    BudgetExceeded: _LIMIT._replace(code="insufficient_quota"),
     MissingCredentials: Fit(openai.AuthenticationError, 401, "invalid_api_key"),
     NothingAvailable: Fit(openai.InternalServerError, 503, "nothing_available"),
     DeadlineExceeded: _LATE._replace(code="deadline_exceeded"),

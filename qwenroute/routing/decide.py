@@ -7,19 +7,21 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 
+from qwenroute.domain.budget import Funds, Payer
 from qwenroute.domain.decision import Candidate, Decision, Plan, Rejection, Step
 from qwenroute.domain.health import Conditions, Obstacle
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
-from qwenroute.errors import ConfigurationError, NoDeployment
+from qwenroute.errors import BudgetExceeded, ConfigurationError, NoDeployment
 from qwenroute.policy import Alike, Policy, Wording, taught
 from qwenroute.routing import choice, obstruction
 from qwenroute.routing.choice import Chance
 from qwenroute.routing.deferred import Deferred
 from qwenroute.routing.fleet import Fleet
-from qwenroute.routing.needs import Needs, Parameters, ceiling, parameters
+from qwenroute.routing.needs import Needs, Parameters, Spare, ceiling, parameters
 from qwenroute.routing.ranking import Chosen, Ranking, around, rank, warnings
 from qwenroute.routing.refusal import refusal
+from qwenroute.routing.spending import within_budgets
 from qwenroute.routing.target import NO_FIGURES, Figures, Survey, shape_of
 from qwenroute.routing.way import Way, find_way
 
@@ -27,6 +29,7 @@ CountExactly = Callable[[Request], int | None]
 Look = Callable[[], Survey]
 
 _CLEAR: Mapping[str, Obstacle] = {}
+_NOTHING_TO_COMPARE = Alike()
 
 
 def decide(
@@ -41,6 +44,7 @@ def decide(
     at: datetime | None = None,
     chance: Chance | None = None,
     alike: Alike | None = None,
+    funds: Funds | None = None,
 ) -> Decision:
     """Return the choice for a request; equal inputs give equal decisions.
 
@@ -50,12 +54,14 @@ def decide(
     offset it is meant in the policy's `timezone`, and without any it is noon of the fleet's day.
     `chance` draws from [0, 1) where the policy leaves the choice among equals to it. `alike` is what
     an encoder says of the policy's examples; without it they are not consulted, and the decision
-    says so where that could have mattered.
+    says so where that could have mattered. `funds` are how the policy's budgets stand; without them
+    no budget is looked at.
 
     Raises:
         UnknownModel: the request names neither a route, a role, a model nor a deployment.
         ModelRetired: it names a model that has left, and the policy refuses to replace it.
         NoDeployment: nothing that the policy allows can serve the request.
+        BudgetExceeded: what could serve it could cost more than a budget has left.
         InvalidRequest: a hint names an objective that the policy does not have.
     """
     if policy is not fleet.policy and policy.hash != fleet.policy.hash:
@@ -67,6 +73,29 @@ def decide(
     if policy.timely:
         at = policy.local(at, fleet.on)
     way = find_way(request, signals, policy, fleet, wording, at)
+    compared = alike if compares else _NOTHING_TO_COMPARE
+    along = partial(_along, request, signals, policy, fleet, count_exactly, conditions, now, chance, compared)
+    if funds is None or not policy.budgets:
+        return along(way)
+    hints = request.hints
+    payer = Payer(route=way.route, tenant=hints.tenant or "", key=hints.key or "")
+    return within_budgets(funds.allowances(payer), along, way, fleet)
+
+
+def _along(
+    request: Request,
+    signals: Signals,
+    policy: Policy,
+    fleet: Fleet,
+    count_exactly: CountExactly | None,
+    conditions: Conditions | None,
+    now: float,
+    chance: Chance | None,
+    alike: Alike | None,
+    way: Way,
+    spare: Spare | None = None,
+) -> Decision:
+    """Return the choice among what a way leads to; with `spare`, of what costs no more than that."""
     target = way.target
     longest = way.limits.max_output_tokens
     if longest is not None and signals.max_output_tokens is not None and signals.max_output_tokens > longest:
@@ -86,10 +115,10 @@ def decide(
     if conditions is not None:
         figures, obstacles = target.figures(conditions), target.obstacles(conditions, now)
     shape = shape_of(signals, asked)
-    look: Look = cache(partial(_survey, signals, asked, policy, fleet, way, shape, figures))
+    look: Look = cache(partial(_survey, signals, asked, fleet, way, shape, figures, spare))
     key: Hashable = None
     most_usd = ceiling(asked, way.limits)
-    if most_usd is None:
+    if most_usd is None and spare is None:
         # A ceiling on the cost is compared with exact sizes: nothing to keep there.
         classes = target.classes(signals, weights)
         key = (way.rule, way.objective, signals.task, signals.difficulty, shape, sides, classes, figures.number)
@@ -112,9 +141,9 @@ def decide(
         said = (*said, obstruction.held_up(steps, obstacles, now))
     if signals.taught is not None:
         reason = f"{reason}; the task as taught: {signals.taught}"
-    if compares and alike is None:
+    if alike is None:
         said = (*said, "the policy's examples were not consulted: nothing was sent to its encoder")
-    elif compares and alike is not None and alike.silent is not None:
+    elif alike.silent is not None:
         reason = f"{reason}; examples were not consulted: {alike.silent}"
     plan = _for_caller(chosen.plan, steps, request)
     passed = _CLEAR if chosen.held_up else obstacles
@@ -133,6 +162,8 @@ def decide(
         reason=reason,
     )
     if not plan.steps:
+        if spare is not None:
+            raise BudgetExceeded(spare.refusal, allowance=spare.allowance, decision=decision)
         raise NoDeployment(refusal(decision, target), decision)
     return decision
 
@@ -140,14 +171,14 @@ def decide(
 def _survey(
     signals: Signals,
     asked: Parameters,
-    policy: Policy,
     fleet: Fleet,
     way: Way,
     shape: Hashable,
     figures: Figures,
+    spare: Spare | None,
 ) -> Survey:
-    needs = Needs(signals=signals, parameters=asked, limits=way.limits, usd_per=fleet.usd_per)
-    return way.target.survey(needs, way.objective, shape, figures.paces)
+    needs = Needs(signals=signals, parameters=asked, limits=way.limits, usd_per=fleet.usd_per, spare=spare)
+    return way.target.survey(needs, way.objective, shape, figures.paces, way.latency)
 
 
 def _around(

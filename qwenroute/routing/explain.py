@@ -44,6 +44,8 @@ def _lines(decision: Decision) -> Iterator[str]:
             f"  {candidate.score:+.3f} {candidate.deployment} ({candidate.pool}): quality {candidate.quality:.2f}, "
             f"about {cost}, about {candidate.expected_latency_s:.1f} s{_lately(candidate)}"
         )
+        if candidate.missed is not None:
+            yield f"    behind the others of its pool: it missed {candidate.missed}"
     if not decision.candidates:
         yield "  none"
     if decision.rejections:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from qwenroute.domain.capability import Deployment, MediaLimits, Modality, Thinking
-from qwenroute.domain.price import Price
+from qwenroute.domain.price import Money, Price
 from qwenroute.domain.signals import Media
 from qwenroute.routing.needs import Needs
 from qwenroute.routing.worst import largest
@@ -247,12 +247,27 @@ def cost_ceiling(needs: Needs, deployment: Deployment, thinks: bool) -> str | No
     return f"could cost {worst:.6f} USD, the ceiling is {ceiling:g}"
 
 
+def budget(needs: Needs, deployment: Deployment, thinks: bool) -> str | None:
+    """Return why the call could cost more than a budget has left; what has no price costs nothing."""
+    spare, price = needs.spare, deployment.price
+    if spare is None or price is None:
+        return None
+    worst = _worst_cost(needs, deployment, price, thinks=thinks)
+    if not spare.lacks(worst):
+        return None
+    return f"could cost {spare.exchange.convert(worst)}, more than the budget {spare.allowance.named} has left"
+
+
 def worst_cost_usd(needs: Needs, deployment: Deployment, price: Price, *, thinks: bool) -> float:
     """Return the most that a call could cost."""
+    return _worst_cost(needs, deployment, price, thinks=thinks).amount * needs.usd_per[price.currency]
+
+
+def _worst_cost(needs: Needs, deployment: Deployment, price: Price, *, thinks: bool) -> Money:
     usage = largest(
         needs.signals, needs.load(deployment.media), deployment, longest=needs.limits.max_output_tokens, thinks=thinks
     )
-    return price.cost(usage, thought=thinks).amount * needs.usd_per[price.currency]
+    return price.cost(usage, thought=thinks)
 
 
 CAPABILITY: tuple[tuple[str, Gate], ...] = (
@@ -283,6 +298,7 @@ SIZE: tuple[tuple[str, Gate], ...] = (
     ("max_input", max_input),
     ("context_window", context_window),
     ("cost_ceiling", cost_ceiling),
+    ("budget", budget),
 )
 
 ORDER = {name: index for index, (name, _) in enumerate((*CAPABILITY, *SIZE))}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from qwenroute.domain.budget import Allowance, units
 from qwenroute.domain.capability import Deployment, MediaLimits, Modality, Thinking
+from qwenroute.domain.price import Exchange, Money
 from qwenroute.domain.request import Kind, Request
 from qwenroute.domain.signals import Media, Signals
 from qwenroute.policy import Limits
@@ -31,6 +33,23 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spare:
+    """What the budget that is shortest has left."""
+
+    allowance: Allowance
+    exchange: Exchange
+
+    def lacks(self, worst: Money) -> bool:
+        """Whether that could cost more than is left."""
+        return units(self.exchange.convert(worst).amount) > self.allowance.unspent
+
+    @property
+    def refusal(self) -> str:
+        """What to tell whoever is refused because of it."""
+        return self.allowance.refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     """What gates need of a request beyond its signals, taken out once; the request itself may be huge."""
 
@@ -50,6 +69,8 @@ class Needs:
     limits: Limits
     usd_per: Mapping[str, float]
     """What one unit of each currency costs."""
+    spare: Spare | None = None
+    """What a budget has left; None where none is short."""
     shapes: Shapes = field(init=False)
     plain: Load | None = field(init=False)
     """The tokens of the prompt where there is nothing but text."""

@@ -17,6 +17,9 @@ from qwenroute.policy import Policy
 from qwenroute.routing.target import Survey, Target
 from qwenroute.routing.way import NAMED, Way
 
+BEHIND = 1_000.0
+"""What is taken off the score of one that missed its latency objective: it is nobody's equal but theirs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
@@ -46,7 +49,7 @@ class Ranking:
 def rank(survey: Survey, way: Way, signals: Signals, policy: Policy, ceiling: float | None) -> Ranking:
     """Return the ranking of a survey."""
     steps = survey.steps
-    scores = tuple(candidate.score for candidate in survey.candidates)
+    scores = tuple(c.score if c.missed is None else c.score - BEHIND for c in survey.candidates)
     limits = way.limits
     steps_cut = cut(steps, way.target, limits.max_attempts)
     plan = Plan(

@@ -37,6 +37,7 @@ ADVICE: Mapping[str, str] = {
     "max_output": "lower max_tokens, or leave it out",
     "max_input": "shorten the prompt, or add a deployment with a wider window",
     "context_window": "shorten the prompt, lower max_tokens, or add a deployment with a wider window",
+    "budget": "raise the budget, or wait until it begins anew",
     "cost_ceiling": "raise the ceiling, shorten the prompt, or lower max_tokens",
 }
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from qwenroute.domain.capability import Deployment, MediaLimits, Role, Thinking
 from qwenroute.domain.decision import Candidate, Rejection, Step
-from qwenroute.domain.health import Conditions, Obstacle, Pace
+from qwenroute.domain.health import Conditions, LatencyObjective, Obstacle, Pace
 from qwenroute.domain.signals import Signals
 from qwenroute.policy import Objective
 from qwenroute.routing import gates
@@ -159,10 +159,18 @@ class Target:
             self._kept.clear()
         self._kept[key] = value
 
-    def survey(self, needs: Needs, objective: Objective, shape: Hashable, paces: Mapping[str, Pace]) -> Survey:
+    def survey(
+        self,
+        needs: Needs,
+        objective: Objective,
+        shape: Hashable,
+        paces: Mapping[str, Pace],
+        latency: LatencyObjective | None = None,
+    ) -> Survey:
         """Judge every deployment: gate it, and score it if it passed.
 
-        A deployment that several pools hold stands where it is first found fit.
+        A deployment that several pools hold stands where it is first found fit. What missed the
+        `latency` lately stands behind the others of its pool.
         """
         screened = self._screened.get(shape)
         if screened is None:
@@ -175,7 +183,8 @@ class Target:
         steps: list[Step] = []
         taken: set[str] = set()
         refused = {rejection.deployment: rejection for rejection in self.absent}
-        for stage, (passed, rejections) in zip(self.stages, screened, strict=True):
+        late: list[tuple[Candidate, Step]] = []
+        for index, (stage, (passed, rejections)) in enumerate(zip(self.stages, screened, strict=True)):
             for rejection in rejections:
                 refused.setdefault(rejection.deployment, rejection)
             found: list[tuple[Candidate, Step]] = []
@@ -198,8 +207,15 @@ class Target:
                     thinks=thinking,
                     pace=paces.get(deployment.id),
                 )
-                found.append((candidate, self._step(stage, deployment, switch, needs, thinks=thinking)))
+                step = self._step(stage, deployment, switch, needs, thinks=thinking)
+                if latency is not None and (missed := _missed(candidate, latency)) is not None:
+                    late.append((missed, step))
+                else:
+                    found.append((candidate, step))
             found.sort(key=_by_score)
+            if late and (index + 1 == len(self.stages) or self.stages[index + 1].pool != stage.pool):
+                found += sorted(late, key=_by_score)  # the last tier of the pool
+                late = []
             candidates += (candidate for candidate, _ in found)
             steps += (step for _, step in found)
         return Survey(
@@ -286,6 +302,13 @@ def _gate(
         if reason is not None:
             return Rejection(deployment=deployment.id, gate=name, reason=reason)
     return None
+
+
+def _missed(candidate: Candidate, latency: LatencyObjective) -> Candidate | None:
+    """Return the candidate with what it missed, if live figures say that it did."""
+    pace = candidate.pace
+    took = None if pace is None else next((took for objective, took in pace.missed if objective == latency), None)
+    return None if took is None else replace(candidate, missed=f"{latency}, and lately it took {took:.2g} s")
 
 
 def _by_score(found: tuple[Candidate, Step]) -> tuple[float, str]:

@@ -4,5 +4,6 @@ from qwenroute.state.account import limit_keys
 from qwenroute.state.answer_cache import AnswerKeys, open_answer_cache, worth_keeping
 from qwenroute.state.answer_chunks import as_chunks
 from qwenroute.state.board import HealthBoard
+from qwenroute.state.budgets import Budgets
 
-__all__ = ["AnswerKeys", "HealthBoard", "as_chunks", "limit_keys", "open_answer_cache", "worth_keeping"]
+__all__ = ["AnswerKeys", "Budgets", "HealthBoard", "as_chunks", "limit_keys", "open_answer_cache", "worth_keeping"]

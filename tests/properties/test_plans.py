@@ -121,6 +121,10 @@ def draw_world(rng: Random) -> World:
         max_cost_usd=rng.choice((*[None] * 7, 0.01)),
         regions=rng.choice((*[None] * 7, frozenset({"cn-beijing"}))),
         licences=rng.choice((*[None] * 7, frozenset({"apache-2.0", "proprietary"}))),
+        providers=rng.choice((*[None] * 19, frozenset({"dashscope"}))),
+        models=rng.choice((*[None] * 19, frozenset({"m0", "m1", "m2@dashscope", "m3"}))),
+        max_output_tokens=rng.choice((*[None] * 5, 256, 2_000)),
+        max_prompt_tokens=rng.choice((*[None] * 19, 20_000)),
     )
     first, *rest = map(str, chain)
     objective = rng.choice((QUALITY, BALANCED, CHEAP))
@@ -248,6 +252,10 @@ def objections(world: World, request: Request, s: Signals, d: Deployment, thinks
         found.append("region")
     if limits.licences and d.licence not in limits.licences:
         found.append("licence")
+    if limits.providers and d.provider not in limits.providers:
+        found.append("provider")
+    if limits.models and not limits.models & {d.model, d.id}:
+        found.append("model")
     found += [f"input {kind}" for kind in s.input if kind not in d.input]
     found += [f"output {kind}" for kind in s.output if kind not in d.output]
     if s.sound and AUDIO not in d.input:
@@ -310,6 +318,8 @@ def objections(world: World, request: Request, s: Signals, d: Deployment, thinks
             within = (m.video_min_s or 0) <= item.seconds <= (m.video_max_s or 10**9)
             found += ["video length"] * (not within)
     prompt = s.text_tokens_upper + media_tokens(s.media, m, high_resolution=s.high_resolution)
+    if limits.max_output_tokens and s.max_output_tokens:  # asked for more: bounded, not refused
+        s = replace(s, max_output_tokens=min(s.max_output_tokens, limits.max_output_tokens))
     if s.max_output_tokens is not None:
         if d.max_output_tokens and s.max_output_tokens > d.max_output_tokens:
             found.append("answer length")
@@ -320,6 +330,8 @@ def objections(world: World, request: Request, s: Signals, d: Deployment, thinks
             room += min(THINKING_TOKENS[s.difficulty], d.max_thinking_tokens or 10**9)
     if d.max_input_tokens and prompt > d.max_input_tokens:
         found.append("prompt length")
+    if limits.max_prompt_tokens and prompt > limits.max_prompt_tokens:
+        found.append("prompt longer than allowed")
     if d.context_tokens is None or prompt + room > d.context_tokens:
         found.append("window")
     ceilings = [c for c in (limits.max_cost_usd, request.hints.max_cost_usd) if c is not None]
@@ -328,10 +340,11 @@ def objections(world: World, request: Request, s: Signals, d: Deployment, thinks
             found.append("price")
         elif d.context_tokens is not None:
             tier = d.price.tiers[0]
-            answer = s.max_output_tokens or d.max_output_tokens or max(0, d.context_tokens - prompt)
+            bounds = [b for b in (s.max_output_tokens, d.max_output_tokens, limits.max_output_tokens) if b is not None]
+            answer = min(bounds) if bounds else max(0, d.context_tokens - prompt)
             if thinks:
                 answer += d.max_thinking_tokens or max(0, d.context_tokens - prompt - answer)
-            worst = (prompt * tier.input + answer * tier.output) / 1e6 * USD[d.price.currency]
+            worst = (prompt * tier.input + answer * s.choices * tier.output) / 1e6 * USD[d.price.currency]
             if worst > min(ceilings) * (1 + 1e-9):
                 found.append("cost")
     return found

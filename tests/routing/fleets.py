@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from types import MappingProxyType
 
+from qwenroute.domain.budget import Allowance, Budget, Payer, Window, units
 from qwenroute.domain.capability import Deployment, Modality, Quality, Role, Speed
 from qwenroute.domain.decision import HedgeRules
 from qwenroute.domain.endpoint import Endpoint
@@ -141,6 +142,33 @@ class Weather:
         """Change the live figures."""
         self.paces = paces
         self.revision += 1
+
+
+DAILY = Budget(name="daily", amount=units(1.0), window=Window.DAY)
+
+
+class Purse:
+    """Budgets by hand: so much is left of each, and so much of that is reserved."""
+
+    def __init__(self, *budgets: Budget, left_usd: float, reserved_usd: float = 0.0) -> None:
+        self.budgets = budgets
+        self.left = units(left_usd)
+        self.reserved = units(reserved_usd)
+
+    def allowances(self, payer: Payer) -> tuple[Allowance, ...]:
+        """How those stand that count the payer."""
+        return tuple(
+            Allowance(
+                budget=budget,
+                scope=budget.scope(payer),
+                spent=budget.amount - self.left,
+                reserved=self.reserved,
+                currency="USD",
+                resets_at=datetime(2026, 11, 25, tzinfo=UTC),
+            )
+            for budget in self.budgets
+            if budget.counts(payer)
+        )
 
 
 def obstacle(gate: str = "circuit", reason: str = "5 failures in a row", until: float | None = None) -> Obstacle:

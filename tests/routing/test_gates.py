@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -11,10 +11,10 @@ from qwenroute.domain.capability import Lifecycle, MediaLimits, Modality, Role, 
 from qwenroute.domain.price import Price, Tier
 from qwenroute.domain.request import Hints, Kind, Request
 from qwenroute.domain.signals import Media, Task
-from qwenroute.errors import NoDeployment
+from qwenroute.errors import BudgetExceeded, NoDeployment
 from qwenroute.policy import Limits
 from qwenroute.routing import decide, gates, refusal
-from tests.routing.fleets import ALL, SIGHT, deployment, fleet, policy, request, rule, signals
+from tests.routing.fleets import ALL, DAILY, SIGHT, Purse, deployment, fleet, policy, request, rule, signals
 
 IMAGE = frozenset({Modality.TEXT, Modality.IMAGE})
 VIDEO = frozenset({Modality.TEXT, Modality.VIDEO})
@@ -36,6 +36,8 @@ class Case:
     limits: Limits = field(default_factory=Limits)
     hints: Hints = field(default_factory=Hints)
     kind: Kind = Kind.CHAT
+    left_usd: float | None = None
+    """What is left of a budget of 1 USD, where there is one."""
 
 
 def image(**facts: object) -> tuple[Media, ...]:
@@ -90,6 +92,33 @@ CASES = [
         "licence not allowed", {}, {"licence": "qwen-research"}, "licence", "apache-2.0, this is qwen-research",
         limits=Limits(licences=frozenset({"apache-2.0"})),
     ),
+    Case(
+        "kind of endpoint not allowed", {}, {}, "provider", "allows openai_compatible, this is dashscope",
+        limits=Limits(providers=frozenset({"openai_compatible"})),
+    ),
+    Case("kind of endpoint allowed", {}, {}, None, limits=Limits(providers=frozenset({"dashscope"}))),
+    Case("model not allowed", {}, {}, "model", "list of models", limits=Limits(models=frozenset({"qwen-b"}))),
+    Case("model allowed", {}, {}, None, limits=Limits(models=frozenset({"qwen-a"}))),
+    Case("model allowed there", {}, {}, None, limits=Limits(models=frozenset({"qwen-a@dashscope"}))),
+    Case(
+        "model allowed elsewhere", {}, {}, "model", "list of models",
+        limits=Limits(models=frozenset({"qwen-a@other"})),
+    ),
+    Case(
+        "prompt longer than allowed", {"text_tokens": 101}, {}, "max_prompt", "allows prompts of 100 tokens",
+        limits=Limits(max_prompt_tokens=100),
+    ),
+    Case("prompt as long as allowed", {"text_tokens": 100}, {}, None, limits=Limits(max_prompt_tokens=100)),
+    Case(
+        "answer asked for longer than the policy's bound", {"max_output_tokens": 9_000}, {}, None,
+        limits=Limits(max_output_tokens=8_000),
+    ),
+    Case(
+        "budget nearly spent", {"max_output_tokens": 1_000}, {}, "budget", "0.002060 USD, more than the budget",
+        left_usd=0.002,
+    ),
+    Case("budget with room", {"max_output_tokens": 1_000}, {}, None, left_usd=0.003),
+    Case("nothing left, and no price", {}, {"price": None}, None, left_usd=0.0),
     # modalities
     Case("image to a text model", LOOKS, {}, "modality_in", "takes text, not image"),
     Case("image to a model that sees", LOOKS, sees(), None),
@@ -246,10 +275,14 @@ def test_gate(case: Case) -> None:
     """Each gate lets through what fits, and says in words why the rest does not."""
     facts = {"roles": (case.role,)} | case.has
     rules = policy({"auto": (rule("only", str(case.role)),)}, limits=case.limits)
+    funds = None
+    if case.left_usd is not None:
+        rules = replace(rules, budgets=(DAILY,))
+        funds = Purse(DAILY, left_usd=case.left_usd)
     asked = Request(kind=case.kind, messages=({"role": "user", "content": "…"},), params=case.params, hints=case.hints)
     try:
-        decision = decide(asked, signals(**case.asks), rules, fleet(deployment(**facts), of=rules))
-    except NoDeployment as error:
+        decision = decide(asked, signals(**case.asks), rules, fleet(deployment(**facts), of=rules), funds=funds)
+    except (NoDeployment, BudgetExceeded) as error:
         decision = error.decision
     found = {r.gate: r.reason for r in decision.rejections}
     if case.gate is None:
