@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qwenroute.client import AsyncRouter, Router
+    from qwenroute.domain.budget import BudgetStanding
     from qwenroute.domain.capability import Deployment, Modality, Role
     from qwenroute.domain.decision import Decision, Plan, Rejection, Step
     from qwenroute.domain.failure import Failure, FailureKind
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from qwenroute.domain.signals import Difficulty, Signals, Task
     from qwenroute.errors import (
         AllAttemptsFailed,
+        BudgetExceeded,
         CallFailed,
         ConfigurationError,
         DeadlineExceeded,
@@ -54,6 +56,8 @@ _EXPORTS = {
     "AsyncRouter": "client",
     "AsyncStream": "streams",
     "Attempt": "domain.record",
+    "BudgetExceeded": "errors",
+    "BudgetStanding": "domain.budget",
     "CallFailed": "errors",
     "Circuit": "domain.health",
     "ConfigurationError": "errors",
@@ -100,6 +104,8 @@ __all__ = [
     "AsyncRouter",
     "AsyncStream",
     "Attempt",
+    "BudgetExceeded",
+    "BudgetStanding",
     "CallFailed",
     "Circuit",
     "ConfigurationError",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
 
 from qwenroute.analysis import analyse, count_exactly, read_request
 from qwenroute.caching import GivenAgain, Keeping, KeptAnswers
+from qwenroute.domain.budget import BudgetStanding
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.health import DeploymentHealth
 from qwenroute.domain.protocols import Transport
@@ -185,6 +186,20 @@ class AsyncRouter:
         """Return the state of every deployment: whether it may be called, why not, until when."""
         return self._board.snapshot(time.monotonic(), datetime.now().astimezone())
 
+    def budgets(self) -> tuple[BudgetStanding, ...]:
+        """Return how each of the policy's budgets stands in its current window.
+
+        Of those that are counted per tenant, key or route: for everyone who spent anything.
+
+        Raises:
+            ConfigurationError: the ledger cannot be read.
+        """
+        budgets = self._in_force().budgets
+        try:
+            return () if budgets is None else budgets.standings()
+        except QwenRouteError as error:
+            raise as_openai(error) from error.__cause__
+
     def route(
         self,
         /,  # a request of a file may hold any name
@@ -200,7 +215,7 @@ class AsyncRouter:
         decision's `warnings` say that they were not consulted.
 
         Raises:
-            InvalidRequest, ModelRetired, NoDeployment: as the call would.
+            InvalidRequest, ModelRetired, NoDeployment, BudgetExceeded: as the call would.
         """
         try:
             body = _body(params, model=model, messages=messages, qwenroute=qwenroute)
@@ -301,6 +316,7 @@ class AsyncRouter:
             at=datetime.now(UTC) if self.policy.timely else None,
             chance=random.random,
             alike=alike,
+            funds=regime.budgets,
         )
 
     def _in_force(self) -> Regime:
@@ -458,6 +474,7 @@ class AsyncChatCompletions:
         Raises:
             InvalidRequest: nothing was sent; `param` names the field.
             NoDeployment: nothing that the policy allows can serve it; nothing was sent.
+            BudgetExceeded: it could cost more than a budget has left; nothing was sent.
             CallFailed: `attempts` lists what was tried.
         """
         body = _body(params, messages=messages, model=model, stream=stream, qwenroute=qwenroute)
@@ -577,6 +594,10 @@ class Router:
         """Return the state of every deployment: whether it may be called, why not, until when."""
         return self._async.health()
 
+    def budgets(self) -> tuple[BudgetStanding, ...]:
+        """Return how each of the policy's budgets stands in its current window; see `AsyncRouter.budgets`."""
+        return self._async.budgets()
+
     def route(
         self,
         /,  # a request of a file may hold any name
@@ -589,7 +610,7 @@ class Router:
         """Decide without calling. Takes what `chat.completions.create` or `completions.create` takes.
 
         Raises:
-            InvalidRequest, ModelRetired, NoDeployment: as the call would.
+            InvalidRequest, ModelRetired, NoDeployment, BudgetExceeded: as the call would.
         """
         return self._async.route(messages=messages, model=model, qwenroute=qwenroute, **params)
 

@@ -7,6 +7,7 @@ the deployments) belongs to the router and outlives its regimes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +25,7 @@ from qwenroute.policy import Alike, Policy, Wording
 from qwenroute.providers import build_provider
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet
-from qwenroute.state import HealthBoard, limit_keys
+from qwenroute.state import Budgets, HealthBoard, limit_keys
 from qwenroute.telemetry import log
 
 
@@ -66,6 +67,7 @@ class Regime:
             self.kept = before.kept
         else:
             self.kept = None if policy.cache is None else KeptAnswers(policy, self.fleet.endpoints.values())
+        self.budgets = self._open_budgets(before)
         self._means: Means | None = None
 
     def take_over(self, board: HealthBoard | None) -> HealthBoard:
@@ -89,8 +91,26 @@ class Regime:
                 backoff=backoff(self.policy.retries),
                 on_attempt=log.attempt_ended,
                 before_attempt=self._around.hooks.before_attempt,
+                cashier=self.budgets,
             )
         return self._means
+
+    def _open_budgets(self, before: Regime | None) -> Budgets | None:
+        policy = self.policy
+        if not policy.budgets:
+            return None
+        if before is not None and before.policy.hash == policy.hash:
+            return before.budgets
+        return Budgets(
+            policy.budgets,
+            policy.ledger,
+            exchange=policy.exchange,
+            zone=policy.timezone,
+            clock=time.time,
+            on_warning=log.budget_used,
+            on_failure=log.ledger_failed,
+            before=None if before is None else before.budgets,
+        )
 
     async def compare(self, request: Request, signals: Signals) -> Alike:
         """Ask the policy's encoder what a request is like, if that could matter."""
@@ -120,6 +140,8 @@ class Regime:
             await provider.aclose()
         if self.kept is not None:
             self.kept.close()
+        if self.budgets is not None:
+            self.budgets.close()
 
     @property
     def compared_with(self) -> object:

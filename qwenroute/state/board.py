@@ -15,13 +15,13 @@ from types import MappingProxyType
 
 from qwenroute.domain.capability import Deployment, Role
 from qwenroute.domain.failure import Failure, FailureKind
-from qwenroute.domain.health import Circuit, DeploymentHealth, Obstacle, Pace, Ticket
+from qwenroute.domain.health import Circuit, DeploymentHealth, LatencyObjective, Obstacle, Pace, Ticket, Timed
 from qwenroute.domain.price import Usage
 from qwenroute.domain.resilience import Resilience
 from qwenroute.state.breaker import BLOCK_S, EFFECTS, Breaker, Effect
 from qwenroute.state.cooldown import Cooldown, Ramp
 from qwenroute.state.outliers import MIN_ERROR_RATE, Standing, may_eject, worse
-from qwenroute.state.pace import pace
+from qwenroute.state.pace import pace, stepped
 from qwenroute.state.quota import Ledger, Reservation
 from qwenroute.state.retry_budget import RetryBudget
 from qwenroute.state.window import MIN_SAMPLES, Figure, Tally, Window
@@ -556,9 +556,22 @@ class HealthBoard:
                 speed.tokens_per_s if rate is None else rate,
                 error_rate,
                 self._paces.get(state.deployment.id),
+                self._missed(state, now),
             )
             self._pace(state, told)
         self._eject(state, now)
+
+    def _missed(self, state: _State, now: float) -> tuple[tuple[LatencyObjective, float], ...]:
+        """Return the objectives that a deployment misses, and what it takes instead."""
+        window, found = state.window, []
+        for objective in self.rules.objectives:
+            figure = Figure.TTFT if objective.of is Timed.FIRST_TOKEN else Figure.E2E
+            if window.count(figure, now) < MIN_SAMPLES:
+                continue
+            took = window.percentile(figure, objective.percentile, now)
+            if took is not None and took > objective.within_s:
+                found.append((objective, stepped(took, None)))
+        return tuple(found)
 
     def _eject(self, state: _State, now: float) -> None:
         """Leave it out for a while if it is much worse than its peers, and enough of them remain."""

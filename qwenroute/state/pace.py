@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qwenroute.domain.health import Pace
+from qwenroute.domain.health import LatencyObjective, Pace
 
 PER_DOUBLING = 4
 SLACK = 0.75
@@ -20,7 +20,13 @@ def stepped(value: float, before: float | None) -> float:
     return math.exp2(round(exact) / PER_DOUBLING)
 
 
-def pace(ttft_s: float, tokens_per_s: float, error_rate: float, before: Pace | None) -> Pace:
+def pace(
+    ttft_s: float,
+    tokens_per_s: float,
+    error_rate: float,
+    before: Pace | None,
+    missed: tuple[tuple[LatencyObjective, float], ...] = (),
+) -> Pace:
     """Return the figures in steps."""
     return Pace(
         ttft_s=stepped(ttft_s, None if before is None else before.ttft_s),
@@ -28,4 +34,5 @@ def pace(ttft_s: float, tokens_per_s: float, error_rate: float, before: Pace | N
         error_rate=0.0
         if error_rate < LEAST_RATE
         else min(1.0, stepped(error_rate, None if before is None else before.error_rate)),
+        missed=missed,
     )

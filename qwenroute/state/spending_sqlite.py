@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from qwenroute.domain.budget import Account, Balance
@@ -140,6 +141,10 @@ class SqliteLedger:
                 connection.close()
             else:
                 self._left_behind.append(connection)
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # of a policy that is no longer in force: its last call has ended
+            self.close()
 
     def _write(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         def whole(db: sqlite3.Connection) -> Result:

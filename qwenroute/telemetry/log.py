@@ -10,6 +10,7 @@ import logging
 from functools import cache
 from typing import TYPE_CHECKING
 
+from qwenroute.domain.budget import UNIT, Allowance
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.record import Attempt
 from qwenroute.errors import HookFailed, QwenRouteError
@@ -36,8 +37,31 @@ def attempt_ended(attempt: Attempt) -> None:
 
 def decided(decision: Decision) -> None:
     """Warn of what the caller should know about the choice, such as a retired id that was replaced."""
+    budgets = {allowance.warning for allowance in decision.allowances}  # told once a window, by `budget_used`
     for warning in decision.warnings:
-        _log().warning(warning, route=decision.route)
+        if warning not in budgets:
+            _log().warning(warning, route=decision.route)
+
+
+def budget_used(allowance: Allowance) -> None:
+    """Warn, once in its window, of a budget of which much is used."""
+    budget = allowance.budget
+    _log().warning(
+        "budget used",
+        budget=budget.name,
+        per=budget.per.value,
+        scope=allowance.scope,
+        window=budget.window.value,
+        used=f"{allowance.used:.0%}",
+        amount=budget.amount / UNIT,
+        currency=allowance.currency,
+        resets_at=allowance.resets_at.isoformat(),
+    )
+
+
+def ledger_failed(message: str) -> None:
+    """Warn of a cost that could not be written down, and will be before the next call."""
+    _log().warning("cost not written down yet", failure=message)
 
 
 def cache_failed(message: str) -> None:

@@ -121,10 +121,10 @@ def draw_world(rng: Random) -> World:
         max_cost_usd=rng.choice((*[None] * 7, 0.01)),
         regions=rng.choice((*[None] * 7, frozenset({"cn-beijing"}))),
         licences=rng.choice((*[None] * 7, frozenset({"apache-2.0", "proprietary"}))),
-        providers=rng.choice((*[None] * 19, frozenset({"dashscope"}))),
-        models=rng.choice((*[None] * 19, frozenset({"m0", "m1", "m2@dashscope", "m3"}))),
+        providers=rng.choice((*[None] * 39, frozenset({"dashscope"}))),
+        models=rng.choice((*[None] * 39, frozenset({"m0", "m1", "m2@dashscope", "m3"}))),
         max_output_tokens=rng.choice((*[None] * 5, 256, 2_000)),
-        max_prompt_tokens=rng.choice((*[None] * 19, 20_000)),
+        max_prompt_tokens=rng.choice((*[None] * 39, 20_000)),
     )
     first, *rest = map(str, chain)
     objective = rng.choice((QUALITY, BALANCED, CHEAP))
