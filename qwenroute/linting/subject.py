@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwenroute.documents import Trail
@@ -16,7 +17,7 @@ from qwenroute.domain.price import Exchange
 from qwenroute.errors import ConfigurationError
 from qwenroute.linting import places
 from qwenroute.policy import Loaded, Policy
-from qwenroute.policy.endpoints import EndpointTemplate
+from qwenroute.policy.endpoints import EndpointTemplate, Setting
 from qwenroute.routing.fleet import Fleet
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ class Subject:
         priced = {d.price.currency: d.id for d in self._everything if d.price is not None}
         return {currency: id_ for currency, id_ in priced.items() if self.policy.usd_per(currency) is None}
 
+    @cached_property
+    def open_ended(self) -> bool:
+        """Whether a variable says what some endpoint serves, so that it could be anything."""
+        return any(isinstance(template.models, Setting) for template in self.policy.endpoints)
+
+    def own(self, *trail: str | int) -> bool:
+        """Whether something stands in the file itself, not in one that it extends."""
+        document = self.loaded.document
+        return document.file(trail) == document.name
+
     def warning(self, trail: Trail, code: str, message: str, hint: str | None = None) -> Diagnostic:
         """Return a finding that the policy works with all the same."""
         return self._finding(trail, code, message, hint, Severity.WARNING)
@@ -77,7 +88,13 @@ class Subject:
         return self._finding(trail, code, message, hint, Severity.ERROR)
 
     def _finding(self, trail: Trail, code: str, message: str, hint: str | None, severity: Severity) -> Diagnostic:
-        return replace(self.loaded.document.diagnostic(trail, code, message, hint), severity=severity)
+        document = self.loaded.document
+        found = document.diagnostic(trail, code, message, hint)
+        if found.file != document.name:
+            # The file that it extends may be right by itself, and is often not the operator's to edit.
+            where = f"{Path(found.file).name}, line {found.line}"
+            found = document.diagnostic(("extends",), code, f"{message} ({where})", hint)
+        return replace(found, severity=severity)
 
     @cached_property
     def _everything(self) -> tuple[Deployment, ...]:

@@ -1,0 +1,141 @@
+"""Models that have left or are about to, and roles that nothing alive serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from qwenroute.documents import Trail
+from qwenroute.domain.capability import Deployment, Lifecycle, Role
+from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.domain.endpoint import Endpoint
+from qwenroute.linting.subject import Subject
+from qwenroute.policy import schema
+from qwenroute.registry import LifecycleState
+
+CODES = {
+    "QR330": "a role that nothing alive serves where the endpoints are by default",
+    "QR331": "a model that is about to leave; the message has the date and what replaces it",
+    "QR332": "a model that has left or was never there; the message has what replaces it",
+    "QR333": "a role of which everything that serves it is about to leave",
+}
+SOON = timedelta(days=60)
+
+
+def check(subject: Subject) -> Iterator[Diagnostic]:
+    """Find them."""
+    yield from _roles(subject)
+    file = subject.loaded.file
+    for endpoint in subject.usual.endpoints.values():
+        entry = file.endpoints[endpoint.name]
+        for index, item in enumerate(entry.models if isinstance(entry.models, list) else ()):
+            name = item if isinstance(item, str) else item.model
+            yield from _named(subject, ("endpoints", endpoint.name, "models", index), name, [endpoint])
+    for pool, members in file.pools.items():
+        for index, name in enumerate(members.models):
+            yield from _named(subject, ("pools", pool, "models", index), name, list(_dashscope(subject, name)))
+    for at, limits in _limits(file):
+        for index, name in enumerate(limits.models or ()):
+            yield from _named(subject, (*at, "models", index), name, list(_dashscope(subject, name)))
+
+
+def _limits(file: schema.PolicyFile) -> Iterator[tuple[Trail, schema.RuleLimits]]:
+    yield ("limits",), file.limits
+    for route, rules in file.routes.items():
+        for index, rule in enumerate(rules):
+            if rule.limits is not None:
+                yield ("routes", route, index, "limits"), rule.limits
+
+
+def _dashscope(subject: Subject, name: str) -> Iterator[Endpoint]:
+    """Yield the endpoints that would serve a model without listing it; those that list it tell of it there."""
+    at = name.partition("@")[2]
+    for endpoint in subject.usual.endpoints.values():
+        if endpoint.served is None and at in {"", endpoint.name}:
+            yield endpoint
+
+
+def _named(subject: Subject, at: Trail, name: str, endpoints: list[Endpoint]) -> Iterator[Diagnostic]:
+    """Find what became of a model that the file names."""
+    model = name.partition("@")[0]
+    states = [
+        (e, subject.registry.lifecycle(model, provider=e.provider, region=e.region, on=subject.on)) for e in endpoints
+    ]
+    own = any(d.model == _canonical(subject, model) for d in subject.usual.deployments if _owned(subject, d))
+    if not states or (own and len(at) > 1 and at[0] != "endpoints"):
+        return
+    left = [(e, state) for e, state in states if not state.status.callable]
+    leaving = [(e, state) for e, state in states if _soon(state, subject.on)]
+    if len(left) == len(states):
+        endpoint, state = left[0]
+        when = f" on {state.retires_on}" if state.status is Lifecycle.RETIRED and state.retires_on else ""
+        said = f"has left {_place(endpoint)}{when}" if state.status is Lifecycle.RETIRED else _status(state, endpoint)
+        yield subject.warning(at, "QR332", f"`{model}` {said}", _instead(state))
+    elif len(leaving) == len(states):
+        endpoint, state = leaving[0]
+        days = (state.retires_on - subject.on).days if state.retires_on else 0
+        message = f"`{model}` leaves {_place(endpoint)} on {state.retires_on}, in {days} days"
+        yield subject.warning(at, "QR331", message, _instead(state))
+
+
+def _canonical(subject: Subject, model: str) -> str:
+    found = subject.registry.find(model)
+    return model if found is None else found.card.id
+
+
+def _owned(subject: Subject, deployment: Deployment) -> bool:
+    """Whether an endpoint lists what it serves."""
+    endpoint = subject.usual.endpoints[deployment.endpoint]
+    return endpoint.served is not None and deployment.lifecycle.callable
+
+
+def _soon(state: LifecycleState, on: date) -> bool:
+    return state.status.callable and state.retires_on is not None and on <= state.retires_on <= on + SOON
+
+
+def _status(state: LifecycleState, endpoint: Endpoint) -> str:
+    return f"is {state.status.replace('_', ' ')} at {_place(endpoint)}"
+
+
+def _place(endpoint: Endpoint) -> str:
+    return f"`{endpoint.name}`" if endpoint.region is None else f"`{endpoint.name}` ({endpoint.region})"
+
+
+def _instead(state: LifecycleState) -> str:
+    return (
+        f"name {' or '.join(f'`{m}`' for m in state.replacements[:2])} instead"
+        if state.replacements
+        else "name another"
+    )
+
+
+def _roles(subject: Subject) -> Iterator[Diagnostic]:
+    """Find roles that rules send requests to and that nothing alive serves, or soon nothing will."""
+    told: set[str] = set()
+    for route, rules in subject.loaded.file.routes.items():
+        for index, rule in enumerate(rules):
+            at: Trail = ("routes", route, index)
+            for name, place in (
+                (rule.pool, (*at, "pool")),
+                *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback)),
+            ):
+                if name not in told and name in set(Role) and name not in subject.loaded.file.pools:
+                    told.add(name)
+                    yield from _role(subject, name, place)
+
+
+def _role(subject: Subject, name: str, place: Trail) -> Iterator[Diagnostic]:
+    pool = subject.policy.pools[name]
+    living = [d for d in subject.usual.pool(pool) if d.lifecycle.callable]
+    if not living:
+        if subject.open_ended or not any(d.lifecycle.callable for d in subject.possible.pool(pool)):
+            return  # a variable says what is served, or another check tells that nothing ever is
+        where = ", ".join(_place(e) for e in subject.usual.endpoints.values())
+        message = f"nothing alive serves the role {name} on {subject.on} at {where}"
+        yield subject.warning(place, "QR330", message, "add an endpoint or a region that has it, or leave the role out")
+        return
+    ends = [d.retires_on for d in living]
+    if all(end is not None and end <= subject.on + SOON for end in ends):
+        last = max(end for end in ends if end is not None)
+        message = f"all that serves the role {name} leaves by {last}"
+        yield subject.warning(place, "QR333", message, "add an endpoint whose models serve it beyond that")
