@@ -47,4 +47,13 @@ CODES: Mapping[str, str] = {
     "QR301": "a model that stands in two files of facts",
     "QR302": "a file of facts without models",
     "QR303": "an overlay's `like` of an unknown model, or for a known one",
+    "QR401": "two cases of one name",
+    "QR402": "a case that says one thing in two places",
+    "QR403": "a name in a case that its policy does not know: a route, rule, pool, objective or variable",
+    "QR404": "an endpoint or model in a case that its policy cannot have, or by another name than decisions use",
+    "QR405": "a day or a moment in a case that is none",
+    "QR406": "variables in a case with which its policy cannot be used",
+    "QR407": "a request in a case that no caller could send",
+    "QR408": "a gate or a refusal in a case that does not exist",
+    "QR409": "a case that expects nothing, or what cannot be together",
 }
