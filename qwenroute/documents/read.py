@@ -32,6 +32,8 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 """With a zero in front it is a word: some would read `012` as ten."""
 _STRANGE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What ends a line for the parser, so that places agree with its own."""
 SAVE = "save it as UTF-8 text"
 LARGE = "split it: one policy can extend another"
 _WORDS: Mapping[str, object] = {
@@ -62,9 +64,8 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES, max_parts: int | None = None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line, start = before.count(b"\n") + 1, before.rfind(b"\n") + 1
-        place = line, len(before[start:].decode("utf-8", "replace").removeprefix("\ufeff")) + 1
+        before = raw[: error.start].decode("utf-8-sig")
+        place = _place_of(before, len(before))
         raise _fail(name, place, "QR001", f"the file is not UTF-8 text: byte {raw[error.start]:#04x}", SAVE) from error
     if max_parts is not None and sum(map(text.count, (*_OPENERS[:4], *_BREAKS))) > max_parts:
         raise _fail(name, (1, 1), "QR001", f"the file holds more than {max_parts:,} lines and values", LARGE)
@@ -89,9 +90,7 @@ def parse(text: str, name: str) -> Document:
             _refuse_depth(text, name, loader)
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
-        told, hint = said_of(text, place, str(error.problem or error.context))
+        place, told, hint = said_of(text, error)
         raise _fail(name, _inside(text, place), "QR002", f"not valid YAML: {told}", hint) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise _fail(name, (1, 1), "QR002", f"not valid YAML: {error}") from error
@@ -105,13 +104,14 @@ def parse(text: str, name: str) -> Document:
 
 
 def _place_of(text: str, offset: int) -> tuple[int, int]:
-    before = text[:offset]
-    return before.count("\n") + 1, offset - before.rfind("\n")
+    lines = _BREAK.split(text[:offset])
+    return len(lines), len(lines[-1]) + 1
 
 
 def _inside(text: str, place: tuple[int, int]) -> tuple[int, int]:
     """Return a place that is in the file: the parser's last one is behind its end."""
-    lines = text.splitlines() or [""]
+    lines = _BREAK.split(text)
+    lines = lines[:-1] if len(lines) > 1 and not lines[-1] else lines
     line = min(place[0], len(lines))
     return (line, place[1]) if line == place[0] else (line, max(1, len(lines[-1])))
 
@@ -141,7 +141,9 @@ class _Builder:
     def build(self, node: yaml.Node, depth: int) -> object:
         """Return the value of a node."""
         if id(node) in self._seen:
-            self._complain(node, "QR003", "anchors and aliases are not taken", "write the value out")
+            self._complain(
+                node, "QR003", "anchors and aliases are not taken", "write the value out where `*` repeats it"
+            )
             return None
         if depth > MAX_DEPTH:
             self._complain(node, "QR002", f"nested deeper than {MAX_DEPTH} levels")
@@ -176,8 +178,9 @@ class _Builder:
         return mapping
 
     def _complain(self, node: yaml.Node, code: str, message: str, hint: str | None = None) -> None:
-        if len(self.findings) < MOST_FINDINGS:
-            line, column = start_of(node)
+        line, column = start_of(node)
+        known = any((one.line, one.column) == (line, column) for one in self.findings)
+        if not known and len(self.findings) < MOST_FINDINGS:
             self.findings.append(
                 Diagnostic(file=self.name, line=line, column=column, code=code, message=message, help=hint)
             )

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
+import yaml
+
 from qwenroute.documents.quoting import quoted
 
+Place = tuple[int, int]
+
+_AT_ITS_BEGINNING = r"could not find expected ':'|unexpected end of stream|document indicator"
 _INDENT = "check how far this line, and the one before it, are indented"
 _SAID: tuple[tuple[str, str, str | None], ...] = (
     (r"tab character",
@@ -25,10 +30,10 @@ _SAID: tuple[tuple[str, str, str | None], ...] = (
     (r"could not find expected ':'",
      "a key without `:`", "write `key: value`"),
     (r"unexpected end of stream|document indicator",
-     "the text goes on until the file, or the document, ends", "close the quotes"),
+     "the quote that begins here is never closed", "close it with the same quote"),
     (r"node content",
      "something is missing here", None),
-    (r"single document",
+    (r"single document|another document",
      "a second document begins here", "leave `---` out: a file holds one"),
     (r"<document start>",
      "this stands after the end of what the file says", _INDENT),
@@ -47,16 +52,26 @@ _SAID: tuple[tuple[str, str, str | None], ...] = (
 )  # fmt: skip
 
 
-def said_of(text: str, place: tuple[int, int], problem: str) -> tuple[str, str | None]:
-    """Return what is wrong at a place, and what to do."""
+def said_of(text: str, error: yaml.MarkedYAMLError) -> tuple[Place, str, str | None]:
+    """Return where something is wrong, what it is, and what to do."""
+    problem, began = str(error.problem or error.context), _place(error.context_mark)
+    place = _place(error.problem_mark) or began or (1, 1)
+    if began is not None and re.search(_AT_ITS_BEGINNING, problem):
+        place = began
     if "cannot start any token" in problem:
         lines = text.split("\n")
         line = lines[place[0] - 1] if place[0] <= len(lines) else ""
         char = line[place[1] - 1 : place[1]]
         if char == "\t" or not line[: place[1]].strip():
-            return "a tab stands where blanks have to indent", "indent with blanks"
-        return f"{quoted(char)} cannot begin a word", "put the word into quotes"
+            return place, "a tab stands where blanks have to indent", "indent with blanks"
+        return place, f"{quoted(char)} cannot begin a word", "put the word into quotes"
     for pattern, said, hint in _SAID:
         if re.search(pattern, problem):
-            return said, hint
-    return problem, None
+            if began is not None and began[0] != place[0] and "expected ','" in problem:
+                return place, f"{said}; it begins on line {began[0]}", hint
+            return place, said, hint
+    return place, problem, None
+
+
+def _place(mark: yaml.Mark | None) -> Place | None:
+    return None if mark is None else (mark.line + 1, mark.column + 1)

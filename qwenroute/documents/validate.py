@@ -55,10 +55,12 @@ def _told(document: Document, schema: type[BaseModel], problem: ErrorDetails) ->
         )
         return replace(finding, help=f"{finding.help}, or a mapping of keys") if in_union else finding
     if kind == "extra_forbidden":
-        known = _known_keys(schema, trail[:-1])
-        close = nearest(str(trail[-1]), known)
+        key, known = str(trail[-1]), _known_keys(schema, trail[:-1])
+        if key in known:
+            return document.diagnostic(trail, "QR101", f"{quoted(key)} does not go with the other keys here")
+        close = nearest(key, known)
         hint = f"did you mean `{close}`?" if close else f"known keys: {', '.join(sorted(known))}" if known else None
-        return document.diagnostic(trail, "QR101", f"unknown key {quoted(trail[-1])}", hint)
+        return document.diagnostic(trail, "QR101", f"unknown key {quoted(key)}", hint)
     if kind == "missing":
         hint = "write `version: 1`" if trail == ("version",) else None
         return document.diagnostic(trail[:-1], "QR102", f"{quoted(trail[-1])} is missing", hint)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qwenroute.documents import Document, nearest, validate
+from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
 from qwenroute.policy.compile import compile_policy
@@ -25,6 +26,9 @@ class Loaded:
     policy: Policy
     file: schema.PolicyFile
     document: Document
+
+
+_OF_KEYS = ("QR101", "QR102")
 
 
 def load_policy(source: str | Path, registry: Registry | None = None) -> Policy:
@@ -60,10 +64,12 @@ def load(source: str | Path, registry: Registry | None = None) -> Loaded:
     except DocumentError as error:
         findings += error.diagnostics
     if findings:
-        # A value that is wrong twice over is told once, by the check that knows more.
-        places = {(d.file, d.line, d.column): d for d in reversed(findings)}
+        # A value that is wrong twice over is told once, by the check that knows more; keys that lack have one place.
+        told: dict[tuple[object, ...], Diagnostic] = {}
+        for d in findings:
+            told.setdefault((d.file, d.line, d.column, d.message if d.code in _OF_KEYS else ""), d)
         order = [layer.name for layer in layers]
-        raise DocumentError(sorted(places.values(), key=lambda d: (order.index(d.file), d.line, d.column)))
+        raise DocumentError(sorted(told.values(), key=lambda d: (order.index(d.file), d.line, d.column)))
     return Loaded(policy=compile_policy(file, document, path, known), file=file, document=document)
 
 

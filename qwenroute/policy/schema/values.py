@@ -56,10 +56,12 @@ def _is_mapping(value: object) -> str:
 
 
 def _is_file(value: object) -> str:
-    return "file" if isinstance(value, dict) and "file" in value else "variable"
+    return "in a file" if isinstance(value, dict) and "file" in value else "variable"  # no key has such a name
 
 
 Value = Annotated[Annotated[FromVariable, Tag("variable")] | Annotated[Word, Tag("text")], Discriminator(_is_mapping)]
-Secret = Annotated[Annotated[FromVariable, Tag("variable")] | Annotated[FromFile, Tag("file")], Discriminator(_is_file)]
+Secret = Annotated[
+    Annotated[FromVariable, Tag("variable")] | Annotated[FromFile, Tag("in a file")], Discriminator(_is_file)
+]
 
 Off = Annotated[Literal["off"], Tag("switch")]
