@@ -37,6 +37,8 @@ class Candidate:
     """What it has been like lately, where that was known and counted."""
     missed: str | None = None
     """The latency objective that it missed lately, in words: it stands behind those of its pool that did not."""
+    short_of: float | None = None
+    """The quality that its objective wants and it is not expected to reach: it stands behind those that do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
     """Return the policy that a file says."""
     objectives = {objective.name: objective for objective in USUAL}
     for name, o in file.objectives.items():
-        objectives[name] = Objective(name=name, quality=o.quality, cost=o.cost, latency=o.latency)
+        objectives[name] = Objective(name=name, **o.model_dump())
     usual = objectives[file.objective]
     limits = _limits(file.limits, registry)
     hedge = _hedge(file.hedge)

@@ -53,6 +53,8 @@ class Objective:
     quality: float
     cost: float
     latency: float
+    min_quality: float = 0.0
+    """Good enough: what is not expected to reach it comes after what is, the best first."""
 
 
 USUAL: tuple[Objective, ...] = (

@@ -46,6 +46,8 @@ def _lines(decision: Decision) -> Iterator[str]:
         )
         if candidate.missed is not None:
             yield f"    behind the others of its pool: it missed {candidate.missed}"
+        if candidate.short_of is not None:
+            yield f"    behind those that reach a quality of {candidate.short_of:.2f}"
     if not decision.candidates:
         yield "  none"
     if decision.rejections:

@@ -29,6 +29,8 @@ SLOWEST_TOKENS_PER_S = 0.1
 """A live figure that was rounded to nothing still is a speed."""
 UNKNOWN_QUALITY = 0.3
 """Of a model at a task for which nothing is known of it."""
+NOT_ENOUGH = 100.0
+"""Taken off the quality of what is not good enough: it is nobody's equal but theirs."""
 STEPS_PER_DOUBLING = 4
 """Sizes are rounded to a quarter of a doubling (9 % off at most) before anything is expected of
 them: that is far finer than an answer's length can be foreseen, and lets equal choices be kept."""
@@ -129,6 +131,9 @@ def rate(
         - objective.cost * math.log10(max(counted, COST_FLOOR_USD) / COST_FLOOR_USD)
         - objective.latency * math.log10(max(latency, LATENCY_FLOOR_S))
     )
+    floor = objective.min_quality
+    if quality < floor:
+        score = quality - NOT_ENOUGH
     return Candidate(
         deployment=deployment.id,
         pool=pool,
@@ -137,6 +142,7 @@ def rate(
         expected_cost_usd=cost,
         expected_latency_s=latency,
         pace=pace,
+        short_of=floor if quality < floor else None,
     )
 
 

@@ -7,10 +7,22 @@ import pytest
 from qwenroute.domain.capability import Modality, Thinking
 from qwenroute.domain.price import Price, Tier
 from qwenroute.domain.signals import Difficulty, Task
-from qwenroute.routing import decide
+from qwenroute.policy import Objective
+from qwenroute.routing import decide, explain
 from qwenroute.routing.expectation import ANSWER_TOKENS, THINKING_TOKENS
 from qwenroute.routing.score import expect, forecast, rate, size_class
-from tests.routing.fleets import BALANCED, CHEAP, QUALITY, deployment, fleet, policy, request, signals
+from tests.routing.fleets import (
+    BALANCED,
+    CHEAP,
+    QUALITY,
+    deployment,
+    fleet,
+    policy,
+    quality,
+    request,
+    rule,
+    signals,
+)
 
 USD = {"USD": 1.0, "CNY": 0.1434}
 CNY = Price(currency="CNY", tiers=(Tier(input=100.0, output=1_000.0, output_thinking=2_000.0),))
@@ -76,3 +88,19 @@ def test_others_do_not_change_a_score(objective: object) -> None:
     joined = decide(request(), signals(), policy(), fleet(third, one, two))
     kept = [c for c in joined.candidates if c.deployment != "qwen-third@dashscope"]
     assert kept == list(alone.candidates)
+
+
+def test_what_is_not_good_enough_stands_behind_what_is() -> None:
+    """Under a floor on quality the cheapest above it is first; below it the best, and the decision says so."""
+    thrifty = Objective(name="thrifty", quality=0.0, cost=1.0, latency=0.0, min_quality=0.6)
+    here = [
+        deployment(
+            f"qwen-{letter}", quality=quality(value), price=Price(currency="USD", tiers=(Tier(input=usd, output=usd),))
+        )
+        for letter, value, usd in (("a", 0.9, 9.0), ("b", 0.6, 3.0), ("c", 0.59, 1.0), ("d", 0.2, 0.1))
+    ]
+    ruled = policy({"auto": (rule("all", "general", objective=thrifty),)})
+    decision = decide(request(), signals(), ruled, fleet(*here, of=ruled))
+    assert [step.deployment.model for step in decision.plan.steps] == ["qwen-b", "qwen-a", "qwen-c", "qwen-d"]
+    assert [candidate.short_of for candidate in decision.candidates] == [None, None, 0.6, 0.6]
+    assert "behind those that reach a quality of 0.60" in explain(decision)

@@ -33,6 +33,9 @@ class Objective(Section):
     """Quality that one gives up to pay a tenth: 0.1 means that ten times the cost has to bring 0.1 more quality."""
     latency: Number = Field(default=0.0, ge=0)
     """Quality that one gives up to wait a tenth of the time."""
+    min_quality: Number = Field(default=0.0, ge=0, le=1)
+    """The quality that is good enough (0 to 1). What is not expected to reach it stands behind the others of its pool,
+    the best first."""
 
 
 class PromptTokens(Section):
