@@ -35,6 +35,7 @@ from qwenroute.providers import AiohttpTransport, HttpxTransport
 from qwenroute.providers.answers import ChatCompletion, ChatCompletionChunk, Completion
 from qwenroute.providers.codecs import CHAT, COMPLETION
 from qwenroute.providers.openai_errors import as_openai
+from qwenroute.recording import Note, Recorded
 from qwenroute.regime import Regime, Surroundings
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
@@ -251,26 +252,48 @@ class AsyncRouter:
     async def _call(
         self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece]
     ) -> Result | AsyncStream[Piece]:
+        regime = self._in_force()
+        if regime.recording is None:
+            return await self._perform(kind, body, codec, regime, None)
+        note = regime.recording.begin(regime.policy, kind)
+        try:
+            outcome = await self._perform(kind, body, codec, regime, note)
+        except BaseException as error:
+            note.failed(error)
+            raise
+        if not isinstance(outcome, AsyncStream):
+            note.answered(outcome.route)
+        return outcome
+
+    async def _perform(
+        self, kind: Kind, body: Mapping[str, object], codec: Codec[Result, Piece], regime: Regime, note: Note | None
+    ) -> Result | AsyncStream[Piece]:
         began = asyncio.get_running_loop().time()  # hooks and the decision take from the caller's time, too
-        hooks, regime = self._hooks, self._in_force()
+        hooks = self._hooks
         request = read_request(body, kind=kind)
         if hooks.before_routing is not None:
             request = await hooks.before_routing(request)
         signals = analyse(request)
+        if note is not None:
+            note.analysed(request, signals)
         alike = await regime.compare(request, signals) if regime.policy.examples else None
         decision = self._decide(regime, request, signals, alike)
+        if note is not None:
+            note.alike, note.decision = alike, decision
         log.decided(decision)
         kept = regime.kept
         key = None if kept is None else kept.key(request)
         if kept is not None and key is not None and (found := kept.find(key, codec)) is not None:
-            return await self._again(kept, *found, request, decision, codec)
+            return await self._again(kept, *found, request, decision, codec, note)
         self._board.request_began(time.monotonic())
         means = regime.means(self._board)
         run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=means, codec=codec, began=began)
+        if note is not None:
+            note.run = run
         if request.stream:
             await run.open()
             source = run if kept is None or key is None else Keeping(run, key, request, kept, codec)
-            return self._stream(source, request, codec)
+            return self._stream(source, request, codec, note)
         answer = await run.answer()
         answer.route = run.record()
         if kept is not None and key is not None:
@@ -287,17 +310,22 @@ class AsyncRouter:
         request: Request,
         decision: Decision,
         codec: Codec[Result, Piece],
+        note: Note | None,
     ) -> Result | AsyncStream[Piece]:
         """Give a kept answer again."""
         answer.route = kept.record(uuid.uuid4().hex, decision, codec.usage(answer))
         if request.stream:
             again: GivenAgain[Result, Piece] = GivenAgain(held, request, decision, codec, answer.route)
-            return self._stream(again, request, codec)
+            return self._stream(again, request, codec, note)
         if self._hooks.after_answer is not None:
             await self._hooks.after_answer(answer, answer.route)
         return answer
 
-    def _stream(self, source: Source[Piece], request: Request, codec: Codec[Result, Piece]) -> AsyncStream[Piece]:
+    def _stream(
+        self, source: Source[Piece], request: Request, codec: Codec[Result, Piece], note: Note | None
+    ) -> AsyncStream[Piece]:
+        if note is not None:
+            source = Recorded(source, note)
         wanted = request.params.get("stream_options")
         usage_asked = isinstance(wanted, Mapping) and wanted.get("include_usage") is True
         stream = AsyncStream(source, (lambda _: True) if usage_asked else codec.shows, self._hooks)

@@ -11,6 +11,7 @@ QwenRouteError
 ├── BudgetExceeded            it could cost more than a budget has left; `resets_at` says when that begins anew
 ├── HookFailed                a hook of the application's own; `hook` and `point` say which
 ├── AttemptFailed             one attempt, translated; caught inside
+├── TextNeeded                a recorded request cannot be judged without its text; caught inside
 └── CallFailed                `attempts` lists what was tried, oldest first
     ├── AllAttemptsFailed     the plan is used up
     ├── NothingAvailable      nothing was sent: open breakers, cooldowns, quotas; `record.passed_over` says which
@@ -111,6 +112,10 @@ class AttemptFailed(QwenRouteError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.kind}: {failure.message}")
         self.failure = failure
+
+
+class TextNeeded(QwenRouteError):
+    """A recorded request is asked for something in its words that the record does not tell."""
 
 
 class CallFailed(QwenRouteError):

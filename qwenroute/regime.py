@@ -23,6 +23,7 @@ from qwenroute.execution.hooks import Hooks
 from qwenroute.execution.loop import Means
 from qwenroute.policy import Alike, Policy, Wording
 from qwenroute.providers import build_provider
+from qwenroute.recording import Recording
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet
 from qwenroute.state import Budgets, HealthBoard, limit_keys
@@ -68,6 +69,11 @@ class Regime:
         else:
             self.kept = None if policy.cache is None else KeptAnswers(policy, self.fleet.endpoints.values())
         self.budgets = self._open_budgets(before)
+        self.recording: Recording | None
+        if before is not None and before.policy.records == policy.records:
+            self.recording = before.recording
+        else:
+            self.recording = None if policy.records is None else Recording(policy.records)
         self._means: Means | None = None
 
     def take_over(self, board: HealthBoard | None) -> HealthBoard:
@@ -142,6 +148,8 @@ class Regime:
             self.kept.close()
         if self.budgets is not None:
             self.budgets.close()
+        if self.recording is not None:
+            self.recording.close()
 
     @property
     def compared_with(self) -> object:

@@ -18,6 +18,7 @@ from qwenroute.domain.decision import HedgeRules, RetryRules, Timeouts
 from qwenroute.domain.endpoint import Served
 from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.price import Exchange, Price, Tier
+from qwenroute.domain.recording import RecordRules
 from qwenroute.domain.resilience import (
     BreakerRules,
     CacheRules,
@@ -111,6 +112,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
         ),
         choice=Choice(**file.choice.model_dump()),
         cache=_cache(file.cache, document),
+        records=_records(file.records, document),
         fall_back_on=frozenset(file.fall_back_on),
         retired=Retired(file.retired),
         timezone=zone_of(file.timezone),
@@ -173,6 +175,14 @@ def _cache(entry: schema.Cache | str, document: Document) -> CacheRules | None:
         return None
     rules = CacheRules(**entry.model_dump())
     return rules if rules.path is None else replace(rules, path=str(document.beside(("cache", "path"), rules.path)))
+
+
+def _records(entry: schema.Records | None, document: Document) -> RecordRules | None:
+    if entry is None:
+        return None
+    path = str(document.beside(("records", "path"), entry.path))
+    given = entry.model_dump() | {"path": path, "redact": tuple(entry.redact)}
+    return RecordRules(**given)
 
 
 def _lesson(entry: schema.Teach) -> Lesson:

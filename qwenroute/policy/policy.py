@@ -16,6 +16,7 @@ from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.price import Exchange
+from qwenroute.domain.recording import RecordRules
 from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.resilience import CacheRules, Choice, Resilience
 from qwenroute.domain.signals import Signals
@@ -23,7 +24,7 @@ from qwenroute.errors import MissingCredentials
 from qwenroute.policy.condition import HEADERS, Condition
 from qwenroute.policy.encoder import Embedding
 from qwenroute.policy.endpoints import EndpointTemplate
-from qwenroute.policy.signs import Examples
+from qwenroute.policy.signs import Examples, Sign
 from qwenroute.policy.teaching import Lesson, written
 from qwenroute.policy.wording import Wording
 
@@ -217,6 +218,8 @@ class Policy:
     choice: Choice = field(default_factory=Choice)
     cache: CacheRules | None = None
     """None: off."""
+    records: RecordRules | None = None
+    """Where one record for each request is written; None: nowhere."""
     fall_back_on: frozenset[FailureKind] = frozenset()
     retired: Retired = Retired.REPLACE
     timezone: tzinfo = UTC
@@ -231,6 +234,8 @@ class Policy:
     """Whether any rule asks what time it is."""
     headers: frozenset[str] = field(init=False, repr=False)
     """Those that any rule asks for."""
+    signs: tuple[Sign, ...] = field(init=False, repr=False)
+    """All that is looked for in a request's words, by lessons and by rules."""
     _rules_compare: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -239,6 +244,8 @@ class Policy:
         compared = [text for c in conditions if isinstance(c.sign, Examples) for text in c.sign.texts]
         lessons = [text for one in self.teach if isinstance(one.sign, Examples) for text in one.sign.texts]
         object.__setattr__(self, "examples", tuple(dict.fromkeys([*lessons, *compared])))
+        signs = [*(one.sign for one in self.teach), *(c.sign for c in conditions if c.sign is not None)]
+        object.__setattr__(self, "signs", tuple({sign.name: sign for sign in signs}.values()))
         object.__setattr__(self, "_rules_compare", bool(compared))
         object.__setattr__(self, "timely", any(c.key == "time" for c in conditions))
         asked = (c.key.removeprefix(HEADERS) for c in conditions if c.key.startswith(HEADERS))
@@ -258,6 +265,12 @@ class Policy:
         if at is None:
             return datetime.combine(day, NOON, self.timezone)
         return at.replace(tzinfo=self.timezone) if at.tzinfo is None else at.astimezone(self.timezone)
+
+    @property
+    def encoder(self) -> str | None:
+        """Who says which examples a request is like, and how near counts, in one word."""
+        embedding = self.embedding
+        return None if embedding is None else f"{embedding.model}>={embedding.min_similarity:g}"
 
     def usd_per(self, currency: str) -> float | None:
         """Return what one unit of a currency costs in USD, or None where the rates do not say."""

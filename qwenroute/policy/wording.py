@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from qwenroute.analysis.view import ASK_CHARS, shorten, text_of
 from qwenroute.domain.request import Kind, Request
+from qwenroute.errors import TextNeeded
 
 WINDOW_CHARS = ASK_CHARS + 1
 """The most that is read of a text; the beginning and the end are put together with a line's end."""
@@ -57,7 +58,7 @@ def joins(char: str) -> bool:
 class Wording:
     """The text of one request, made ready when it is first asked for."""
 
-    __slots__ = ("_folded", "_request", "_text", "_words", "alike")
+    __slots__ = ("_folded", "_request", "_text", "_words", "alike", "known")
 
     def __init__(self, request: Request, alike: Alike | None = None) -> None:
         self._request = request
@@ -65,6 +66,8 @@ class Wording:
         self._folded: str | None = None
         self._words: Set[str] | None = None
         self.alike = alike
+        self.known: Mapping[str, float] | None = None
+        """Of a recorded request, what was found of the policy's signs, by their names: 0 is nothing."""
 
     @property
     def text(self) -> str:
@@ -88,6 +91,27 @@ class Wording:
             found = folded.translate(_SPLIT).split() if folded.isascii() else _WORD.findall(folded)
             self._words = frozenset(found)
         return self._words
+
+
+class Recalled(Wording):
+    """The wording of a recorded request: its text where the record holds it, and what was found in it.
+
+    Raises TextNeeded where something else is looked for than the record tells.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, request: Request, known: Mapping[str, float], text: str | None) -> None:
+        super().__init__(request)
+        self._text = text
+        self.known = known
+
+    @property
+    def text(self) -> str:
+        """What was written, bounded."""
+        if self._text is None:
+            raise TextNeeded("text")
+        return self._text
 
 
 def _last_turn(request: Request) -> str:

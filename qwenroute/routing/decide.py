@@ -45,6 +45,7 @@ def decide(
     chance: Chance | None = None,
     alike: Alike | None = None,
     funds: Funds | None = None,
+    wording: Wording | None = None,
 ) -> Decision:
     """Return the choice for a request; equal inputs give equal decisions.
 
@@ -55,7 +56,8 @@ def decide(
     `chance` draws from [0, 1) where the policy leaves the choice among equals to it. `alike` is what
     an encoder says of the policy's examples; without it they are not consulted, and the decision
     says so where that could have mattered. `funds` are how the policy's budgets stand; without them
-    no budget is looked at.
+    no budget is looked at. `wording` stands in for the request's own words where these are not there
+    any more.
 
     Raises:
         UnknownModel: the request names neither a route, a role, a model nor a deployment.
@@ -66,7 +68,7 @@ def decide(
     """
     if policy is not fleet.policy and policy.hash != fleet.policy.hash:
         raise ConfigurationError(f"the fleet was built for another policy than `{policy.name}`")
-    wording = Wording(request, alike)
+    wording = Wording(request, alike) if wording is None else wording
     compares = bool(policy.examples) and policy.compares(request, signals, wording)
     if policy.teach:
         signals = taught(policy.teach, request, signals, wording)
@@ -155,7 +157,7 @@ def _along(
         signals=signals,
         rules_tried=way.tried,
         candidates=Deferred(partial(_candidates, look, passed)),
-        rejections=Deferred(partial(_rejections, look, passed, now)),
+        rejections=Deferred(partial(_rejections, look, passed, now), alike=None if passed else key),
         plan=plan,
         policy_hash=policy.hash,
         warnings=said,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Generic, TypeVar, overload
 
 Item = TypeVar("Item")
@@ -15,9 +15,11 @@ class Deferred(Sequence[Item], Generic[Item]):
     for those that are. `make` must be pure: the items are the same whenever they are asked for.
     """
 
-    __slots__ = ("_items", "_make")
+    __slots__ = ("_items", "_make", "alike")
 
-    def __init__(self, make: Callable[[], tuple[Item, ...]]) -> None:
+    def __init__(self, make: Callable[[], tuple[Item, ...]], *, alike: Hashable = None) -> None:
+        """Take what makes the items; what has an equal `alike` holds the same, but for the numbers in its words."""
+        self.alike = alike
         self._make: Callable[[], tuple[Item, ...]] | None = make
         self._items: tuple[Item, ...] = ()
 

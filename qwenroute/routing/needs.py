@@ -220,3 +220,10 @@ _CHECKS: Mapping[str, Callable[[object], str | None]] = {
     "seed": _within("seed", "[0, 2147483647]", 0, 2**31 - 1),
     "tools": _reserved_tool,
 }
+CHECKED = frozenset(_CHECKS)
+"""The parameters that gates look at."""
+
+
+def reserves_tool(params: Mapping[str, object]) -> bool:
+    """Whether a tool has a name that DashScope keeps for itself."""
+    return _reserved_tool(params.get("tools")) is not None

@@ -69,6 +69,11 @@ def cache_failed(message: str) -> None:
     _log().warning("answer cache not used", failure=message)
 
 
+def records_failed(path: str, message: str) -> None:
+    """Warn of records that cannot be written; the calls go on."""
+    _log().warning("records not written", path=path, failure=message)
+
+
 def encoder_failed(message: str) -> None:
     """Warn, once for each row of failures, of an encoder that cannot tell what requests are like."""
     _log().warning("examples not consulted", failure=message)

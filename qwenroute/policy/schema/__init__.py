@@ -4,6 +4,7 @@ from qwenroute.policy.schema.budgets import Budget, CheaperPool, Ledger
 from qwenroute.policy.schema.endpoints import Endpoint, Pool, RateLimits, ServedModel
 from qwenroute.policy.schema.file import PolicyFile
 from qwenroute.policy.schema.patience import Breaker, Cache, Cooldown, Hedge, Limits, Retries, RuleLimits
+from qwenroute.policy.schema.records import Records
 from qwenroute.policy.schema.rules import Embedding, Hours, Latency, PromptTokens, Rule, Teach, When
 from qwenroute.policy.schema.values import FromFile, FromVariable
 
@@ -26,6 +27,7 @@ __all__ = [
     "Pool",
     "PromptTokens",
     "RateLimits",
+    "Records",
     "Retries",
     "Rule",
     "RuleLimits",

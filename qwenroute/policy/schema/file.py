@@ -21,6 +21,7 @@ from qwenroute.policy.schema.patience import (
     Retries,
     Timeouts,
 )
+from qwenroute.policy.schema.records import Records
 from qwenroute.policy.schema.rules import Embedding, Objective, Rule, Teach
 from qwenroute.policy.schema.values import Currency, Number, Section, Word
 
@@ -86,6 +87,8 @@ class PolicyFile(Section):
     """How one is picked among deployments that are as good as each other."""
     cache: CacheOrOff = "off"
     """Exact answers kept for equal requests: `off`, or how many and how long. Never shared between tenants."""
+    records: Records | None = None
+    """Where one record for each request is written; left out, none are."""
     fall_back_on: list[FailureKind] = Field(default_factory=list)
     """Refusals after which the next deployment is tried although they usually end the call: `content_filter`,
     `authentication`, `billing`, `configuration`."""

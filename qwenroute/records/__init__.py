@@ -1,0 +1,1 @@
+"""Records of requests: written beside the calls, read again to decide, to compare and to count."""
