@@ -18,13 +18,11 @@ import pytest
 
 from qwenroute import AsyncRouter, CallFailed, DocumentError, NoDeployment, Router, StreamInterrupted, load_policy
 from qwenroute.domain.recording import RecordRules
-from qwenroute.policy.load import SHIPPED
 from qwenroute.recording import Recording
 from qwenroute.records import line, sinks, writer
-from qwenroute.records.sinks import JsonlSink, SqliteSink, open_sink, rotated
+from qwenroute.records.sinks import JsonlSink, SqliteSink, rotated
 from qwenroute.testing import Cut, SimulatorHandle, simulator
 
-DEFAULT = (SHIPPED / "default.yaml").read_text(encoding="utf-8")
 ASKED = [{"role": "user", "content": "Name three rivers that cross a border."}]
 SECRET = "sk-simulated"
 
@@ -39,7 +37,7 @@ def running() -> Iterator[SimulatorHandle]:
 def policy_in(folder: Path, records: str, more: str = "") -> Path:
     """Write the default policy with `records`."""
     path = folder / "policy.yaml"
-    path.write_text(f"{DEFAULT}\nrecords: {records}\n{more}", encoding="utf-8")
+    path.write_text(f"extends: default\nrecords: {records}\n{more}", encoding="utf-8")
     return path
 
 
@@ -85,11 +83,7 @@ def test_the_same_goes_into_a_database(tmp_path: Path, running: SimulatorHandle)
 
 async def test_every_way_to_end_leaves_one_line(tmp_path: Path, running: SimulatorHandle) -> None:
     """Answers, streams read, left and broken, refusals, failures, mistakes and cancelled calls: one line each."""
-    more = "cache: {ttl_s: 60}\n"
-    text = DEFAULT.replace("cache: off", "cache: {ttl_s: 60}") + "\nrecords: {path: r.jsonl}\n"
-    assert more.strip() in text
-    path = tmp_path / "policy.yaml"
-    path.write_text(text, encoding="utf-8")
+    path = policy_in(tmp_path, "{path: r.jsonl}", "cache: {ttl_s: 60}\n")
     async with AsyncRouter(path, environ=running.environ()) as router:
         create = router.chat.completions.create
         await create(messages=ASKED)
@@ -197,7 +191,7 @@ def test_a_pattern_that_could_stall_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("records", ["{}", "{path: r, text: all}", "{path: r, keep: 0}", "{path: r, days: -1}", "yes"])
 def test_nonsense_is_refused(records: str, tmp_path: Path) -> None:
     """What `records` does not know has a place and a message."""
-    with pytest.raises(DocumentError, match=r"policy.yaml:24\d:"):
+    with pytest.raises(DocumentError, match=r"policy.yaml:2:"):
         load_policy(policy_in(tmp_path, records))
 
 
