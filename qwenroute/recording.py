@@ -17,7 +17,7 @@ from qwenroute.domain.record import Record
 from qwenroute.domain.recording import RecordRules, RecordText
 from qwenroute.domain.request import Kind, Request
 from qwenroute.domain.signals import Signals
-from qwenroute.errors import CallFailed, NoDeployment
+from qwenroute.errors import BudgetExceeded, CallFailed, NoDeployment
 from qwenroute.execution.hooks import Arriving
 from qwenroute.policy import Alike, Policy, Wording
 from qwenroute.policy.signs import Examples
@@ -84,7 +84,7 @@ class Note:
 
     def failed(self, error: BaseException) -> None:
         """Write that the caller has an error instead."""
-        if isinstance(error, NoDeployment):
+        if isinstance(error, NoDeployment | BudgetExceeded):
             self.decision = error.decision
         self._end(error.record if isinstance(error, CallFailed) else None, type(error).__name__)
 
