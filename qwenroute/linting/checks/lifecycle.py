@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from qwenroute.documents import Trail
-from qwenroute.domain.capability import Deployment, Lifecycle, Role
+from qwenroute.domain.capability import Lifecycle, Role
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.domain.endpoint import Endpoint
 from qwenroute.linting.subject import Subject
@@ -61,8 +61,7 @@ def _named(subject: Subject, at: Trail, name: str, endpoints: list[Endpoint]) ->
     states = [
         (e, subject.registry.lifecycle(model, provider=e.provider, region=e.region, on=subject.on)) for e in endpoints
     ]
-    own = any(d.model == _canonical(subject, model) for d in subject.usual.deployments if _owned(subject, d))
-    if not states or (own and len(at) > 1 and at[0] != "endpoints"):
+    if not states or (at[0] != "endpoints" and _elsewhere(subject, model)):
         return
     left = [(e, state) for e, state in states if not state.status.callable]
     leaving = [(e, state) for e, state in states if _soon(state, subject.on)]
@@ -78,15 +77,14 @@ def _named(subject: Subject, at: Trail, name: str, endpoints: list[Endpoint]) ->
         yield subject.warning(at, "QR331", message, _instead(state))
 
 
-def _canonical(subject: Subject, model: str) -> str:
+def _elsewhere(subject: Subject, model: str) -> bool:
+    """Whether an endpoint that says what it serves has the model, or could have by a variable."""
     found = subject.registry.find(model)
-    return model if found is None else found.card.id
-
-
-def _owned(subject: Subject, deployment: Deployment) -> bool:
-    """Whether an endpoint lists what it serves."""
-    endpoint = subject.usual.endpoints[deployment.endpoint]
-    return endpoint.served is not None and deployment.lifecycle.callable
+    return any(
+        found is not None and d.model == found.card.id and d.lifecycle.callable
+        for d in subject.possible.deployments
+        if subject.possible.endpoints[d.endpoint].served is not None
+    )
 
 
 def _soon(state: LifecycleState, on: date) -> bool:

@@ -87,8 +87,10 @@ def _ceilings(subject: Subject) -> Iterator[Diagnostic]:
             if ceiling is None or (rule.pool, ceiling) in told:
                 continue
             told.add((rule.pool, ceiling))
-            costs = _least(subject, rule.pool, limits)
+            costs = _least(subject, (rule.pool,), limits)
             if costs and min(costs) > ceiling:
+                rest = _least(subject, rule.fallback, limits)
+                tell = subject.warning if rest and min(rest) <= ceiling else subject.error
                 own = subject.loaded.file.routes[route][index].limits
                 mine = own is not None and own.max_cost_usd == ceiling
                 at: Trail = ("routes", route, index, "limits") if mine else ("limits",)
@@ -97,7 +99,7 @@ def _ceilings(subject: Subject) -> Iterator[Diagnostic]:
                     f"{ceiling:g}: nothing of it is ever called"
                 )
                 hint = "raise it, or bound the answer with `max_output_tokens`: its largest counts"
-                yield subject.error((*at, "max_cost_usd"), "QR342", message, hint)
+                yield tell((*at, "max_cost_usd"), "QR342", message, hint)
 
 
 def _budget(subject: Subject, at: Trail, budget: Budget) -> Iterator[Diagnostic]:
@@ -112,7 +114,7 @@ def _budget(subject: Subject, at: Trail, budget: Budget) -> Iterator[Diagnostic]
             continue
         for rule in route.rules:
             limits = rule.limits or policy.limits
-            costs = _least(subject, rule.pool, limits)
+            costs = _least(subject, (rule.pool, *rule.fallback), limits)
             if costs:
                 least.append(min(costs))
             most += _most(subject, (rule.pool, *rule.fallback), limits)
@@ -130,9 +132,9 @@ def _budget(subject: Subject, at: Trail, budget: Budget) -> Iterator[Diagnostic]
         yield subject.warning(at, "QR343", message, hint)
 
 
-def _least(subject: Subject, pool: str, limits: Limits) -> list[float]:
-    """Return what a short request costs at worst at each deployment of a pool."""
-    return [_worst(subject, d, stage, limits, tokens=100) for d, stage in _callable(subject, (pool,), limits)]
+def _least(subject: Subject, pools: tuple[str, ...], limits: Limits) -> list[float]:
+    """Return what a short request costs at worst at each deployment of some pools."""
+    return [_worst(subject, d, stage, limits, tokens=100) for d, stage in _callable(subject, pools, limits)]
 
 
 def _most(subject: Subject, pools: tuple[str, ...], limits: Limits) -> list[tuple[float, str]]:
