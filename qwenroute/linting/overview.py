@@ -80,6 +80,7 @@ def overview(subject: Subject) -> Overview:
     absent = {name for name, lacks in lacking.items() if lacks and usable} | set(subject.unusable)
     routes = {name: tuple(map(_rule, rules)) for name, rules in file.routes.items()}
     used = dict.fromkeys(pool for rules in routes.values() for rule in rules for pool in rule.pools)
+    beside = {budget.pool for budget in policy.budgets} | {one.pool for one in getattr(file, "experiments", ())}
     return Overview(
         policy=policy.name,
         hash=policy.hash,
@@ -89,7 +90,10 @@ def overview(subject: Subject) -> Overview:
         usable=usable,
         endpoints=tuple(_endpoint(subject, template, lacking[template.name]) for template in policy.endpoints),
         routes=routes,
-        pools=tuple(_pool(subject, name, absent, used=name in used) for name in dict.fromkeys([*used, *file.pools])),
+        pools=tuple(
+            _pool(subject, name, absent, used=name in used or name in beside)
+            for name in dict.fromkeys([*used, *file.pools])
+        ),
         bounds=dict(_bounds(subject)),
     )
 

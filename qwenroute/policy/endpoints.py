@@ -65,7 +65,7 @@ class EndpointTemplate:
 
     def missing(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Return the variables without which the endpoint cannot be used."""
-        needed = [self.api_key, self.region]
+        needed = [self.api_key, self.region, self.workspace]
         if self.provider == "openai_compatible":
             needed.append(self.base_url)
         return tuple(s.source for s in needed if s is not None and s.lacks(environ))
