@@ -12,6 +12,8 @@ from qwenroute.documents.quoting import bounded
 from qwenroute.domain.diagnostic import Diagnostic
 
 Trail = tuple[str | int, ...]
+MOST_FINDINGS = 100
+"""Of one check: more at once nobody mends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 LONGEST = 60
 LONGEST_MESSAGE = 600
+MOST_NAMES = 40
 
 
 def quoted(value: object) -> str:
@@ -11,6 +15,13 @@ def quoted(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{_plain(str(value), LONGEST)}`"
+
+
+def listing(names: Iterable[str]) -> str:
+    """Show some names, or as many of them as anyone reads."""
+    shown = list(islice(names, MOST_NAMES + 1))
+    said = ", ".join(_plain(name, LONGEST) for name in shown[:MOST_NAMES])
+    return f"{said}, …" if len(shown) > MOST_NAMES else said
 
 
 def bounded(message: str) -> str:

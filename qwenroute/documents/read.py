@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from qwenroute.documents.document import Document, start_of
+from qwenroute.documents.document import MOST_FINDINGS, Document, start_of
 from qwenroute.documents.quoting import bounded, quoted
 from qwenroute.documents.syntax import said_of
 from qwenroute.domain.diagnostic import Diagnostic
@@ -21,8 +21,6 @@ from qwenroute.errors import DocumentError
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
-MOST_FINDINGS = 100
-"""More at once nobody mends."""
 MANY_OPENERS = 2_000
 """A text with fewer of what opens a level cannot be nested dangerously deep."""
 _OPENERS = ("[", "{", "- ", "? ", ":\n")

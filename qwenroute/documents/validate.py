@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from qwenroute.documents.complaint import complaint, kind_of
-from qwenroute.documents.document import Document, Trail
+from qwenroute.documents.document import MOST_FINDINGS, Document, Trail
 from qwenroute.documents.nearest import nearest
-from qwenroute.documents.quoting import quoted
+from qwenroute.documents.quoting import listing, quoted
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.errors import DocumentError
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     Schema = TypeVar("Schema", bound=BaseModel)
-
-MOST_FINDINGS = 100
-"""Of one kind of check: more at once nobody mends."""
 
 
 def validate(document: Document, schema: type[Schema]) -> Schema:
@@ -59,7 +56,7 @@ def _told(document: Document, schema: type[BaseModel], problem: ErrorDetails) ->
         if key in known:
             return document.diagnostic(trail, "QR101", f"{quoted(key)} does not go with the other keys here")
         close = nearest(key, known)
-        hint = f"did you mean `{close}`?" if close else f"known keys: {', '.join(sorted(known))}" if known else None
+        hint = f"did you mean `{close}`?" if close else f"known keys: {listing(sorted(known))}" if known else None
         return document.diagnostic(trail, "QR101", f"unknown key {quoted(key)}", hint)
     if kind == "missing":
         hint = "write `version: 1`" if trail == ("version",) else None
@@ -69,13 +66,14 @@ def _told(document: Document, schema: type[BaseModel], problem: ErrorDetails) ->
         hint = f"it needs {', '.join(needed)}" if needed else None
         return document.diagnostic(trail, "QR103", "the file is empty", hint)
     said, hint = complaint(kind, value, context, problem["msg"])
+    hint = hint or (_usual(schema, trail) if isinstance(value, int | float) and trail else None)
     return document.diagnostic(trail, "QR103", f"{shown}{'' if said.startswith(':') else ' '}{said}", hint)
 
 
 def _unknown_value(document: Document, trail: Trail, shown: str, value: object, expected: str) -> Diagnostic:
     choices = re.findall(r"'([^']*)'", expected)
     close = nearest(value, choices) if isinstance(value, str) else None
-    hint = f"did you mean `{close}`?" if close else f"one of: {', '.join(choices) or expected}"
+    hint = f"did you mean `{close}`?" if close else f"one of: {listing(choices) or expected}"
     if value is None:
         return document.diagnostic(trail, "QR104", f"{shown} is empty", hint)
     said = quoted(value) if isinstance(value, str | int | float) else kind_of(value)
@@ -95,8 +93,27 @@ def _walked(value: object, trail: Trail, kind: str) -> Trail:
     return tuple(found)
 
 
+def _usual(schema: type[BaseModel], trail: Trail) -> str | None:
+    """Return what a number is where its line is left out."""
+    for model in _models_at(schema, trail[:-1]):
+        for name, field in model.model_fields.items():
+            if (field.alias or name) != trail[-1] or field.is_required():
+                continue
+            usual = field.get_default(call_default_factory=True)
+            if usual is None:
+                return "leave the line out for none"
+            if isinstance(usual, int | float) and not isinstance(usual, bool):
+                return f"without the line it is {usual:g}"
+    return None
+
+
 def _known_keys(schema: type[BaseModel], trail: Trail) -> set[str]:
-    """Return the keys of the schema that the trail leads to, following pydantic's own locations."""
+    """Return the keys of the schema that the trail leads to."""
+    return {f.alias or n for model in _models_at(schema, trail) for n, f in model.model_fields.items()}
+
+
+def _models_at(schema: type[BaseModel], trail: Trail) -> list[type[BaseModel]]:
+    """Follow one of pydantic's own locations."""
     from pydantic import BaseModel as Model  # noqa: PLC0415
 
     found: list[type[BaseModel]] = [schema]
@@ -108,10 +125,7 @@ def _known_keys(schema: type[BaseModel], trail: Trail) -> set[str]:
                 following += _models_in(names[str(part)], Model)
         # A key of a mapping, an index, or a union's tag leads nowhere new.
         found = following or found
-    keys: set[str] = set()
-    for model in found:
-        keys |= {f.alias or n for n, f in model.model_fields.items()}
-    return keys
+    return found
 
 
 def _models_in(annotation: object, base: type[BaseModel]) -> list[type[BaseModel]]:

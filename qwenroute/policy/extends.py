@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from qwenroute.documents import Document, Trail, nearest, read
+from qwenroute.documents import Document, Trail, listing, nearest, quoted, read
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.errors import DocumentError
 
@@ -100,7 +100,7 @@ def _idle_nulls(
         if value is None and key not in base:
             close = nearest(key, base)
             hint = f"did you mean `{close}`?" if close else "leave the line out"
-            message = f"`{key}: null` takes nothing back: what this file extends has no such key"
+            message = f"{quoted(f'{key}: null')} takes nothing back: what this file extends has no such key"
             yield document.diagnostic((*at, key), "QR226", message, hint)
         elif isinstance(value, Mapping) and isinstance(below, Mapping):
             yield from _idle_nulls(document, value, below, (*at, key))
@@ -123,14 +123,14 @@ def _base(document: Document, name: str) -> Path:
             return known[name]
         close = nearest(name, known)
         beside = [s for s in (".yaml", ".yml", "") if (Path(document.name).parent / f"{name}{s}").is_file()]
-        hint = f"did you mean `{close}`?" if close else f"shipped: {', '.join(known)}; a file is given by its path"
+        hint = f"did you mean `{close}`?" if close else f"shipped: {listing(known)}; a file is given by its path"
         if beside:
             hint = f"for the file beside this one write `./{name}{beside[0]}`"
-        raise _fail(document, f"no policy named `{name}` is shipped", hint)
+        raise _fail(document, f"no policy named {quoted(name)} is shipped", hint)
     path = Path(document.name).parent / name
     if not path.is_file():
         there = "is a folder" if path.is_dir() else "does not exist"
-        raise _fail(document, f"the file `{name}` {there}", "the path starts from the folder of this file")
+        raise _fail(document, f"the file {quoted(name)} {there}", "the path starts from the folder of this file")
     return path
 
 

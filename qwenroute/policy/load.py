@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from qwenroute.documents import Document, nearest, validate
+from qwenroute.documents import MOST_FINDINGS, Document, nearest, validate
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.errors import ConfigurationError, DocumentError
 from qwenroute.policy import schema
@@ -53,12 +54,11 @@ def load(source: str | Path, registry: Registry | None = None) -> Loaded:
     layers = read_policy(path)
     document, findings = merged(layers)
     known = registry or Registry.load()
-    findings += [
-        *(finding for layer in layers for finding in secrets(layer)),
-        *references(document, known),
-        *when_mistakes(document),
-        *teaching_mistakes(document),
-    ]
+    checks = (
+        *map(secrets, layers), references(document, known), when_mistakes(document), teaching_mistakes(document)
+    )  # fmt: skip
+    for check in checks:
+        findings += islice(check, MOST_FINDINGS)
     try:
         file = validate(document, schema.PolicyFile)
     except DocumentError as error:

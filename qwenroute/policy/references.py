@@ -5,10 +5,10 @@ Checked on the raw value, so that a mistake elsewhere hides none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from zoneinfo import available_timezones
 
-from qwenroute.documents import Document, Trail, nearest
+from qwenroute.documents import Document, Trail, listing, nearest, quoted
 from qwenroute.domain.capability import Role
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.policy import schema
@@ -23,15 +23,17 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
     endpoints = _mapping(top.get("endpoints"))
     objectives = {*_mapping(top.get("objectives")), *(objective.name for objective in USUAL)}
     pools = {*_mapping(top.get("pools")), *Role}
+    routes = set(_mapping(top.get("routes")))
     tags = {t for one in endpoints.values() for t in _list(_mapping(one).get("tags")) if isinstance(t, str)}
 
-    def unknown(trail: Trail, what: str, name: object, known: Iterable[str], code: str) -> Iterator[Diagnostic]:
-        if not isinstance(name, str) or name in (choices := sorted(known)):
+    def unknown(trail: Trail, what: str, name: object, known: Collection[str], code: str) -> Iterator[Diagnostic]:
+        if not isinstance(name, str) or name in known:
             return
+        choices = sorted(known)
         close = nearest(name, choices)
-        known_ones = f"known: {', '.join(choices)}" if choices else f"there is no {what} in this file yet"
+        known_ones = f"known: {listing(choices)}" if choices else f"there is no {what} in this file yet"
         hint = f"did you mean `{close}`?" if close else known_ones
-        yield document.diagnostic(trail, code, f"unknown {what} `{name}`", hint)
+        yield document.diagnostic(trail, code, f"unknown {what} {quoted(name)}", hint)
 
     def unknown_model(trail: Trail, name: object) -> Iterator[Diagnostic]:
         if not isinstance(name, str):
@@ -40,7 +42,7 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
         if registry.find(model) is None:
             close = registry.suggest(model)
             hint = f"did you mean `{close}`?" if close else "`qwenroute models` lists the ids"
-            yield document.diagnostic(trail, "QR205", f"unknown model `{model}`", hint)
+            yield document.diagnostic(trail, "QR205", f"unknown model {quoted(model)}", hint)
         if endpoint:
             yield from unknown(trail, "endpoint", endpoint, endpoints, "QR203")
 
@@ -57,7 +59,7 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
     for name, raw in _mapping(top.get("pools")).items():
         pool = _mapping(raw)
         if not pool.get("roles") and not pool.get("models"):
-            message = f"pool `{name}` has neither `roles` nor `models`"
+            message = f"pool {quoted(name)} has neither `roles` nor `models`"
             yield document.diagnostic(("pools", name), "QR206", message, "say which deployments belong to it")
         for index, model in enumerate(_list(pool.get("models"))):
             yield from unknown_model(("pools", name, "models", index), model)
@@ -100,7 +102,7 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
         yield from unknown(("budgets", index, "when_spent", "pool"), "pool", cheaper, pools, "QR201")
         for place, route in enumerate(_list(entry.get("routes"))):
             trail = ("budgets", index, "routes", place)
-            yield from unknown(trail, "route", route, [*_mapping(top.get("routes")), *pools], "QR231")
+            yield from unknown(trail, "route", route, routes | pools, "QR231")
     yield from _budgets(document, top)
     yield from _timezone(document, top.get("timezone"))
     yield from _disagreeing(document, top)
@@ -108,19 +110,17 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
 
 def _twice(document: Document, at: Trail, rule: Mapping[str, object]) -> Iterator[Diagnostic]:
     """Find pools that a request would fall back to after they have failed it."""
-    seen = {rule.get("pool")}
+    seen = {pool for pool in (rule.get("pool"),) if isinstance(pool, str)}
     for place, fallback in enumerate(_list(rule.get("fallback"))):
-        if isinstance(fallback, str) and fallback in seen:
+        if not isinstance(fallback, str):
+            continue
+        if fallback in seen:
             itself = fallback == rule.get("pool")
-            message = (
-                f"pool `{fallback}` falls back to itself"
-                if itself
-                else f"`{fallback}` stands twice among the fallbacks"
-            )
-            yield document.diagnostic(
-                (*at, "fallback", place), "QR224", message, "leave it out: it has been tried by then"
-            )
-        seen.add(fallback if isinstance(fallback, str) else None)
+            twice = f"{quoted(fallback)} stands twice among the fallbacks"
+            message = f"pool {quoted(fallback)} falls back to itself" if itself else twice
+            hint = "leave it out: it has been tried by then"
+            yield document.diagnostic((*at, "fallback", place), "QR224", message, hint)
+        seen.add(fallback)
 
 
 def _timezone(document: Document, name: object) -> Iterator[Diagnostic]:
@@ -134,7 +134,7 @@ def _timezone(document: Document, name: object) -> Iterator[Diagnostic]:
         hint = f"did you mean `{close}`?" if close else "names look like `Europe/Berlin`, or `UTC`"
         if not names:
             hint = "no time zones are installed here: `pip install tzdata`"
-        yield document.diagnostic(("timezone",), "QR225", f"there is no time zone `{name}`", hint)
+        yield document.diagnostic(("timezone",), "QR225", f"there is no time zone {quoted(name)}", hint)
 
 
 def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> Iterator[Diagnostic]:
@@ -142,7 +142,7 @@ def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> I
     needed = {"dashscope": ("region", "api_key"), "openai_compatible": ("base_url", "models"), "litellm": ("models",)}
     for key in needed.get(str(endpoint.get("provider")), ()):
         if key not in endpoint:
-            message = f"endpoint `{at[-1]}` needs `{key}` for the provider {endpoint['provider']}"
+            message = f"endpoint {quoted(at[-1])} needs `{key}` for the provider {endpoint['provider']}"
             yield document.diagnostic(at, "QR102", message)
 
 
@@ -181,33 +181,31 @@ def _budgets(document: Document, top: Mapping[str, object]) -> Iterator[Diagnost
     for index, raw in enumerate(_list(top.get("budgets"))):
         name = _mapping(raw).get("budget")
         if isinstance(name, str) and seen.setdefault(name, index) != index:
-            line = document.diagnostic(("budgets", seen[name]), "", "").line
-            message = f"there is a budget `{name}` already (line {line})"
+            line, _ = document.place(("budgets", seen[name]))
+            message = f"there is a budget {quoted(name)} already (line {line})"
             yield document.diagnostic(("budgets", index, "budget"), "QR230", message, "two would share one count")
 
 
 def _order(document: Document, route: str, rules: list[Mapping[str, object]]) -> Iterator[Diagnostic]:
     """Find rules that can never match, requests that no rule takes, and names used twice."""
-    seen: dict[object, int] = {}
+    seen: dict[str, int] = {}
     always: int | None = None
     for index, rule in enumerate(rules):
         at: Trail = ("routes", route, index)
         name = rule.get("rule")
-        line = document.diagnostic(("routes", route, seen.setdefault(name, index)), "", "").line
-        if seen[name] != index:
-            yield document.diagnostic(
-                (*at, "rule"), "QR208", f"route `{route}` has a rule `{name}` already (line {line})"
-            )
+        if isinstance(name, str) and seen.setdefault(name, index) != index:
+            line, _ = document.place(("routes", route, seen[name]))
+            message = f"route {quoted(route)} has a rule {quoted(name)} already (line {line})"
+            yield document.diagnostic((*at, "rule"), "QR208", message, "name it after what it is for")
         if always is not None:
-            line = document.diagnostic(("routes", route, always), "", "").line
-            message = (
-                f"rule `{name}` can never match: rule `{rules[always].get('rule')}` (line {line}) takes everything"
-            )
-            yield document.diagnostic((*at, "rule"), "QR207", message)
+            line, _ = document.place(("routes", route, always))
+            first = quoted(rules[always].get("rule"))
+            message = f"rule {quoted(name)} can never match: rule {first} (line {line}) takes everything"
+            yield document.diagnostic((*at, "rule"), "QR207", message, "move it up, or leave it out")
         elif not rule.get("when"):
             always = index
     if rules and always is None:
-        message = f"the last rule of route `{route}` has conditions: a request that meets none has nowhere to go"
+        message = f"the last rule of route {quoted(route)} has conditions: a request that meets none has nowhere to go"
         hint = "end the route with a rule without `when`"
         yield document.diagnostic(("routes", route, len(rules) - 1), "QR207", message, hint)
 

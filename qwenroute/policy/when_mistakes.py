@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from qwenroute.documents import Document, Trail
+from qwenroute.documents import Document, Trail, quoted
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.domain.headers import carries_secret
 
@@ -50,7 +50,7 @@ def when_mistakes(document: Document) -> Iterator[Diagnostic]:
             yield document.diagnostic(at, "QR219", told, hint)
         for key, value in when.items():
             if value is None:
-                message = f"`{key}` says nothing, so it would always hold"
+                message = f"{quoted(key)} says nothing, so it would always hold"
                 yield document.diagnostic(
                     (*at, key), "QR219", message, "write what it has to be, or leave the line out"
                 )
@@ -75,11 +75,11 @@ def _headers(document: Document, at: Trail, headers: Mapping[str, object]) -> It
     seen: dict[str, str] = {}
     for name in headers:
         if carries_secret(name):
-            message = f"the header `{name}` carries secrets, so it is never read"
+            message = f"the header {quoted(name)} carries secrets, so it is never read"
             hint = "let the application pass a name instead: the hints `tenant` and `key` are for that"
             yield document.diagnostic((*at, name), "QR221", message, hint)
         elif (before := seen.setdefault(name.lower(), name)) != name:
-            message = f"`{name}` and `{before}` are one header: case makes no difference"
+            message = f"{quoted(name)} and {quoted(before)} are one header: case makes no difference"
             yield document.diagnostic((*at, name), "QR221", message, "write its values in one list")
 
 
