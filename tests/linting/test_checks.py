@@ -65,7 +65,7 @@ CHANGES: list[tuple[str, str, str, str, int]] = [
     ("QR324", "pool: text, fallback: ears", "pool: text, fallback: [ears, both]", "`both` adds nothing", 16),
     ("QR326", "[qwen2.5-7b-instruct]}", "[qwen2.5-7b-instruct, qwq-32b]}", "no endpoint serves `qwq-32b`", 10),
     ("QR326", "[qwen2.5-7b-instruct]}", "[qwen2.5-7b-instruct], except: [qwq-32b]}", "does not belong", 10),
-    ("QR327", "version: 1", "version: 1", "`qwen2.5-omni-7b@own` is all that takes audio", 14),
+    ("QR327", "version: 1", "version: 1", "all there is for images and sound and videos (rules `rest`, `heard`)", 15),
     ("QR350", "routes:", "limits: {deadline_s: 20}\nroutes:", "`first_token_s` (60 s)", 12),
     ("QR351", "routes:", "limits: {max_attempts: 2}\nroutes:", "no fallback is called", 12),
     ("QR351", "routes:", "retries: {per_step: 7}\nroutes:", "7, and one request has 5 attempts", 12),
@@ -173,6 +173,20 @@ def test_budgets_that_one_request_can_exceed(tmp_path: Path) -> None:
     assert "one request may cost" in found(tmp_path, fair)["QR343"][1]
     bounded = found(tmp_path, fair + "limits: {max_cost_usd: 0.5}\n")
     assert not {"QR343", "QR344"} & set(bounded)
+
+
+def test_detours_of_a_spent_budget(tmp_path: Path) -> None:
+    """Where a budget sends requests once it is spent has to be cheaper, alive, and able to do the same."""
+    text = CLOUD + "budgets: [{budget: b, amount: 9, window: day, when_spent: {pool: POOL}}]\n"
+    assert "is no saving" in found(tmp_path, text.replace("POOL", "max"))["QR345"][1]
+    listed = text.replace("routes:", "pools: {cheap: {models: [qwen-flash]}, dead: {models: [qwq-32b]}}\nroutes:")
+    assert "QR345" not in found(tmp_path, listed.replace("POOL", "cheap"))
+    assert "`dead` can ever be called" in found(tmp_path, listed.replace("POOL", "dead"))["QR347"][1]
+    seen = listed.replace("POOL", "cheap").replace(
+        "    - {rule: rest", "    - {rule: s, when: {input: image}, pool: vision}\n    - {rule: rest"
+    )
+    assert "brings image" in found(tmp_path, seen)["QR346"][1]
+    assert "QR346" not in found(tmp_path, listed.replace("POOL", "cheap"))
 
 
 def test_findings_in_a_base_are_told_at_extends(tmp_path: Path) -> None:

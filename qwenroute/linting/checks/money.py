@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from qwenroute.documents import Trail
 from qwenroute.domain.budget import UNIT, Budget, WhenSpent
 from qwenroute.domain.capability import Deployment
 from qwenroute.domain.diagnostic import Diagnostic
-from qwenroute.linting.limiting import plain, standing_reason
+from qwenroute.linting.limiting import standing_reason
 from qwenroute.linting.subject import Subject
-from qwenroute.policy import Limits, Policy
-from qwenroute.routing import gates
-from qwenroute.routing.needs import Needs, Parameters, thinks
-from qwenroute.routing.target import Stage, switch_for
+from qwenroute.linting.worst import longest_requests, short_requests
+from qwenroute.policy import Policy
 
 CODES = {
     "QR340": "a currency in which something is priced, without a rate",
@@ -87,9 +84,9 @@ def _ceilings(subject: Subject) -> Iterator[Diagnostic]:
             if ceiling is None or (rule.pool, ceiling) in told:
                 continue
             told.add((rule.pool, ceiling))
-            costs = _least(subject, (rule.pool,), limits)
+            costs = short_requests(subject, (rule.pool,), limits)
             if costs and min(costs) > ceiling:
-                rest = _least(subject, rule.fallback, limits)
+                rest = short_requests(subject, rule.fallback, limits)
                 tell = subject.warning if rest and min(rest) <= ceiling else subject.error
                 own = subject.loaded.file.routes[route][index].limits
                 mine = own is not None and own.max_cost_usd == ceiling
@@ -114,10 +111,10 @@ def _budget(subject: Subject, at: Trail, budget: Budget) -> Iterator[Diagnostic]
             continue
         for rule in route.rules:
             limits = rule.limits or policy.limits
-            costs = _least(subject, (rule.pool, *rule.fallback), limits)
+            costs = short_requests(subject, (rule.pool, *rule.fallback), limits)
             if costs:
                 least.append(min(costs))
-            most += _most(subject, (rule.pool, *rule.fallback), limits)
+            most += longest_requests(subject, (rule.pool, *rule.fallback), limits)
     if not most:
         return
     shown = f"{budget.amount / UNIT:g} {policy.exchange.report} a {budget.window}"
@@ -130,37 +127,3 @@ def _budget(subject: Subject, at: Trail, budget: Budget) -> Iterator[Diagnostic]
         message = f"one request may cost {cost:.2f} USD (`{who}`), more than the budget `{budget.name}` has: {shown}"
         hint = "bound single requests: `limits.max_cost_usd`, `max_output_tokens`, `max_prompt_tokens`"
         yield subject.warning(at, "QR343", message, hint)
-
-
-def _least(subject: Subject, pools: tuple[str, ...], limits: Limits) -> list[float]:
-    """Return what a short request costs at worst at each deployment of some pools."""
-    return [_worst(subject, d, stage, limits, tokens=100) for d, stage in _callable(subject, pools, limits)]
-
-
-def _most(subject: Subject, pools: tuple[str, ...], limits: Limits) -> list[tuple[float, str]]:
-    """Return what the longest request that a deployment takes costs at worst, within the ceiling."""
-    found = []
-    for deployment, stage in _callable(subject, pools, limits):
-        longest = [deployment.max_input_tokens, deployment.context_tokens, limits.max_prompt_tokens]
-        tokens = min((n for n in longest if n is not None), default=100)
-        worst = _worst(subject, deployment, stage, limits, tokens=tokens)
-        found.append((worst if limits.max_cost_usd is None else min(worst, limits.max_cost_usd), deployment.id))
-    return found
-
-
-def _callable(subject: Subject, pools: tuple[str, ...], limits: Limits) -> Iterator[tuple[Deployment, Stage]]:
-    for stage in subject.usual.chain(*pools).stages:
-        for deployment in stage.deployments:
-            if deployment.price is not None and standing_reason(deployment, limits) is None:
-                yield deployment, stage
-
-
-def _worst(subject: Subject, deployment: Deployment, stage: Stage, limits: Limits, *, tokens: int) -> float:
-    assert deployment.price is not None  # as those who call it have seen
-    bound = limits.max_output_tokens
-    if bound is not None and deployment.max_output_tokens is not None:
-        bound = min(bound, deployment.max_output_tokens)
-    signals = replace(plain(), text_tokens=tokens, text_tokens_upper=tokens, max_output_tokens=bound)
-    needs = Needs(signals=signals, parameters=Parameters(), limits=limits, usd_per=subject.usual.usd_per)
-    thinking = thinks(deployment, switch_for(deployment, stage.role, signals))
-    return gates.worst_cost_usd(needs, deployment, deployment.price, thinks=thinking)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from qwenroute.documents import Trail
 from qwenroute.domain.capability import Modality
 from qwenroute.domain.diagnostic import Diagnostic
-from qwenroute.domain.signals import Difficulty, Signals, Task
-from qwenroute.linting.limiting import capable, plain, standing_reason
-from qwenroute.linting.logic import Case, TooMuch, cases
+from qwenroute.linting.asking import plainest, said
+from qwenroute.linting.limiting import capable, standing_reason
+from qwenroute.linting.logic import Case, Some, TooMuch, cases
 from qwenroute.linting.subject import Subject
 from qwenroute.policy import Limits, Pool, Rule, schema
 
@@ -22,9 +22,14 @@ CODES = {
     "QR324": "a fallback that adds nothing to the pools before it",
     "QR325": "an endpoint of which no deployment can be made",
     "QR326": "a model in a pool that no endpoint serves, or an exception that takes nothing away",
-    "QR327": "images, sound or videos for which one deployment is all there is",
+    "QR327": "images, sound, videos or speech for which one deployment is all there is",
 }
-_ATTACHED = (Modality.IMAGE, Modality.AUDIO, Modality.VIDEO)
+_KINDS = (
+    ("input", Modality.IMAGE, "images"),
+    ("input", Modality.AUDIO, "sound"),
+    ("input", Modality.VIDEO, "videos"),
+    ("output", Modality.AUDIO, "speech"),
+)
 _MANY = 24
 """Cases of one rule that are tried; more are like them."""
 
@@ -47,6 +52,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
             if rule.pool not in dead:
                 yield from _serving(subject, at, written, rule)
             yield from _idle(subject, chain)
+    yield from _alone(subject)
 
 
 def _members(subject: Subject) -> Iterator[Diagnostic]:
@@ -123,34 +129,59 @@ def _serving(subject: Subject, at: Trail, written: schema.Rule, rule: Rule) -> I
     served_by_pool = False
     lost: dict[str, None] = {}
     for case in found[:_MANY]:
-        signals = _signals(case)
+        signals = plainest(case)
         here = any(True for stage in of_pool for _ in capable(stage, signals, limits))
         served_by_pool |= here
         if not here and not any(True for stage in stages for _ in capable(stage, signals, limits)):
-            lost[_said(case)] = None
+            lost[said(case)] = None
     if found and lost:
         message = f"rule `{rule.name}` lets requests through that nothing behind it can serve: {'; '.join(lost)}"
         yield subject.error((*at, "pool"), "QR323", message, "add a pool to `fallback` that can, or narrow `when`")
     elif found and not served_by_pool:
-        message = f"nothing of the pool `{rule.pool}` can serve what rule `{rule.name}` lets through: {_said(found[0])}"
+        message = f"nothing of the pool `{rule.pool}` can serve what rule `{rule.name}` lets through: {said(found[0])}"
         yield subject.warning((*at, "pool"), "QR322", message, "put a pool first that can")
-    else:
-        yield from _alone(subject, at, rule, found, limits)
 
 
-def _alone(subject: Subject, at: Trail, rule: Rule, found: Sequence[Case], limits: Limits) -> Iterator[Diagnostic]:
-    """Find attachments that a rule asks for and that a single deployment takes."""
-    stages = subject.usual.chain(rule.pool, *rule.fallback).stages
-    for kind in _ATTACHED:
-        asked = [case for case in found if kind.value in case.has("input")]
-        if not asked:
+def _alone(subject: Subject) -> Iterator[Diagnostic]:
+    """Find attachments, and speech, that end at rules where a single deployment can serve them; once for each."""
+    alone: dict[str, list[tuple[str, str, Trail]]] = {}
+    for route, rules in subject.loaded.file.routes.items():
+        compiled = subject.policy.routes[route].rules
+        for key, kind, what in _KINDS:
+            wanted = Case().also(key, Some(frozenset({frozenset({kind.value})})))
+            assert wanted is not None  # nothing else is asked for
+            for index, case in _takers(rules, key, kind.value, wanted):
+                rule = compiled[index]
+                stages = subject.usual.chain(rule.pool, *rule.fallback).stages
+                limits = rule.limits or subject.policy.limits
+                able = {d.id for stage in stages for d in capable(stage, plainest(case), limits)}
+                if len(able) == 1:
+                    at: Trail = ("routes", route, index, "pool")
+                    alone.setdefault(able.pop(), []).append((what, rule.name, at))
+    for deployment, found in alone.items():
+        kinds = " and ".join(dict.fromkeys(what for what, _, _ in found))
+        names = [f"`{name}`" for name in dict.fromkeys(name for _, name, _ in found)]
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        where = f"rule {listed}" if len(names) == 1 else f"rules {listed}"
+        at = next((at for _, _, at in found if subject.own(*at)), found[0][2])
+        message = f"`{deployment}` is all there is for {kinds} ({where}): nothing follows if it fails"
+        yield subject.warning(at, "QR327", message, "add a pool to `fallback` that can serve the same")
+
+
+def _takers(rules: Sequence[schema.Rule], key: str, kind: str, wanted: Case) -> Iterator[tuple[int, Case]]:
+    """Yield the rules that ask for a kind, up to the first that takes all such requests, with what comes to each."""
+    for index, rule in enumerate(rules):
+        try:
+            found = cases(rule.when)
+        except TooMuch:
             continue
-        able = {d.id for stage in stages for d in capable(stage, _signals(asked[0]), limits)}
-        if len(able) == 1:
-            message = (
-                f"rule `{rule.name}`: `{next(iter(able))}` is all that takes {kind}, and nothing follows if it fails"
-            )
-            yield subject.warning((*at, "pool"), "QR327", message, "add a pool that takes it to `fallback`")
+        named = next((case for case in found if kind in case.has(key)), None)
+        if named is not None:
+            yield index, named
+        if any(wanted.within(case) for case in found):
+            if named is None:
+                yield index, wanted
+            return
 
 
 def _idle(subject: Subject, chain: Sequence[tuple[str, Trail]]) -> Iterator[Diagnostic]:
@@ -176,37 +207,3 @@ def _broader(pool: Pool, earlier: Sequence[Pool]) -> bool:
         or (pool.tags is None and other.tags is not None)
         for other in earlier
     )
-
-
-def _signals(case: Case) -> Signals:
-    """Return what the plainest request of a case looks like."""
-    facts: dict[str, object] = {}
-    for key in ("input", "output"):
-        facts[key] = frozenset({Modality.TEXT, *(Modality(one) for one in case.has(key))})
-    kinds: Mapping[str, Callable[[str], object]] = {"task": Task, "difficulty": Difficulty, "response_format": str}
-    for key, kind in kinds.items():
-        values = case.one(key)
-        if values:
-            facts[key] = kind(min(map(str, values)))
-    for key in ("tools", "fim", "sound", "thinking"):
-        values = case.one(key)
-        if len(values) == 1:
-            facts[key] = next(iter(values))
-    return plain(**facts)
-
-
-def _said(case: Case) -> str:
-    """Say the part of a case that a model has to be able to do."""
-    parts = [f"brings {kind}" for kind in sorted(case.has("input"))]
-    parts += [f"wants {kind} back" for kind in sorted(case.has("output"))]
-    words: Iterable[tuple[str, object, str]] = (
-        ("tools", True, "has tools"),
-        ("fim", True, "is to be filled in the middle"),
-        ("sound", True, "the video's sound matters"),
-        ("thinking", True, "asks for thinking"),
-        ("thinking", False, "declines thinking"),
-        ("response_format", "json_object", "asks for json_object"),
-        ("response_format", "json_schema", "asks for json_schema"),
-    )
-    parts += [text for key, value, text in words if case.one(key) == {value}]
-    return ", ".join(parts) or "any request"
