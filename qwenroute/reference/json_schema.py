@@ -160,6 +160,8 @@ def _loosen(top: Json, kinds: dict[str, Json], seen: set[str] | None = None) -> 
 def _nullable(found: Json) -> Json:
     said: Json = {key: found[key] for key in ("description", "default") if key in found}
     rest = {key: value for key, value in found.items() if key not in said}
+    if isinstance(rest.get("additionalProperties"), dict):
+        rest["additionalProperties"] = _nullable(rest["additionalProperties"])
     alternatives = rest["anyOf"] if set(rest) == {"anyOf"} else [rest]
     if {"type": "null"} not in alternatives:
         alternatives = [*alternatives, {"type": "null"}]

@@ -49,3 +49,14 @@ def test_several_policies_in_one_run(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "default: " in result.stdout
     assert f"{path}: " in result.stdout
+
+
+def test_files_of_cases_are_checked_too(tmp_path: Path) -> None:
+    """So that all files of a folder can be named at once; a case is held against the policy beside it."""
+    (tmp_path / "p.yaml").write_text(SMALL, encoding="utf-8")
+    path = tmp_path / "p.cases.yaml"
+    path.write_text("version: 1\non: 2026-11-24\ncases: [{case: one, expect: {rule: al}}]\n", encoding="utf-8")
+    result = RUN.invoke(app, ["policy", "check", str(tmp_path / "p.yaml"), str(path)])
+    assert result.exit_code == 2
+    assert f"{path}:3:" in result.stdout
+    assert "did you mean `all`?" in result.stdout

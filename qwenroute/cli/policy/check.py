@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,7 +31,8 @@ def check(
 ) -> None:
     """Find every mistake of policy files, and what is likely to be one; needs no key and calls nothing.
 
-    Endpoints are judged as if all of their variables were set. Ends with 2 where there is an error.
+    Endpoints are judged as if all of their variables were set. A file of cases (x.cases.yaml) is held against the
+    policy beside it. Ends with 2 where there is an error.
     """
     known = options.registry(overlay)
     today = options.day(on) or date.today()
@@ -45,14 +47,18 @@ def check(
 
 
 def _findings(source: str, known: Registry, today: date) -> Sequence[Diagnostic]:
-    from qwenroute.linting import lint  # noqa: PLC0415 - importing it takes a while, --help should not
+    from qwenroute.cases import CASES, Rehearsal, load_cases  # noqa: PLC0415 - importing takes a while, --help should not
+    from qwenroute.linting import lint  # noqa: PLC0415
     from qwenroute.policy import load  # noqa: PLC0415
 
     try:
-        loaded = load(source, known)
+        if source.endswith(CASES):
+            policy = load(Path(source.removesuffix(CASES) + ".yaml"), known).policy
+            load_cases(Path(source), Rehearsal(policy, known))
+            return ()
+        return lint(load(source, known), known, today)
     except DocumentError as error:
         return error.diagnostics
-    return lint(loaded, known, today)
 
 
 def _print(found: dict[str, Sequence[Diagnostic]]) -> None:
