@@ -17,7 +17,7 @@ from qwenroute.domain.price import Exchange
 from qwenroute.errors import ConfigurationError
 from qwenroute.linting import places
 from qwenroute.policy import Loaded, Policy
-from qwenroute.policy.endpoints import EndpointTemplate, Setting
+from qwenroute.policy.endpoints import EndpointTemplate
 from qwenroute.routing.fleet import Fleet
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ class Subject:
         """Currencies without a rate, and a deployment that is priced in each."""
         priced = {d.price.currency: d.id for d in self._everything if d.price is not None}
         return {currency: id_ for currency, id_ in priced.items() if self.policy.usd_per(currency) is None}
-
-    @cached_property
-    def open_ended(self) -> bool:
-        """Whether a variable says what some endpoint serves, so that it could be anything."""
-        return any(isinstance(template.models, Setting) for template in self.policy.endpoints)
 
     def own(self, *trail: str | int) -> bool:
         """Whether something stands in the file itself, not in one that it extends."""

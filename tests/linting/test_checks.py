@@ -73,6 +73,14 @@ CHANGES: list[tuple[str, str, str, str, int]] = [
     ("QR352", "routes:", "hedge: {after_s: 900}\nroutes:", "the hedge starts after 900 s", 12),
     ("QR353", "routes:", "limits: {queue_s: 400}\nroutes:", "400 s", 12),
     ("QR354", "fallback: ears}", "latency: {of: answer, within_s: 200}}", "180 s end", 15),
+    (
+        "QR354",
+        "fallback: ears}",
+        "latency: {of: first_token, within_s: 0.01}}",
+        "nothing is expected within 0.01 s",
+        15,
+    ),
+    ("QR356", "routes:", "limits: {deadline_s: 0.2}\nroutes:", "the deadline is 0.2 s", 12),
     ("QR355", "fallback: ears}", "limits: {deadline_s: 300}}", "`deadline_s` here is no narrower", 15),
     ("QR360", "routes:", "  idle: {roles: general}\nroutes:", "`idle`", 12),
     ("QR361", "routes:", "objectives: {thrift: {cost: 1}}\nroutes:", "`thrift`", 12),
@@ -83,6 +91,8 @@ CHANGES: list[tuple[str, str, str, str, int]] = [
         "`spare`",
         9,
     ),
+    ("QR364", "    provider:", "    weight: 2\n    provider:", "it is by score", 4),
+    ("QR365", "routes:", "objectives: {cheap: {quality: 0}}\nroutes:", "nothing weighs", 12),
 ]
 
 
@@ -126,13 +136,13 @@ def test_models_that_leave(tmp_path: Path) -> None:
     assert "QR331" not in found(tmp_path, text, on=date(2025, 6, 1))
 
 
-def test_a_role_without_anything_alive(tmp_path: Path) -> None:
-    """A role that another region has, and this one does not, is warned of."""
-    text = CLOUD.replace("intl-singapore", "{env: REGION, default: us-virginia}").replace(
-        "pool: general", "pool: coder"
-    )
-    report = found(tmp_path, text)
-    assert "QR330" in report or "QR320" not in report
+def test_a_pool_without_anything_alive_by_default(tmp_path: Path) -> None:
+    """What another region has, and the default one has not or may not be used, is warned of with the way out."""
+    text = CLOUD.replace("region: intl-singapore", "region: {env: REGION, default: intl-singapore}")
+    bounded = found(tmp_path, text + "limits: {regions: [us-virginia]}\n")
+    assert "nothing alive serves the pool `general`" in bounded["QR330"][1]
+    assert "QR321" not in bounded
+    assert "QR330" not in found(tmp_path, text)
 
 
 def test_a_role_that_is_about_to_be_empty(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Models that have left or are about to, and roles that nothing alive serves."""
+"""Models that have left or are about to, and pools that nothing alive serves."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from qwenroute.documents import Trail
-from qwenroute.domain.capability import Lifecycle, Role
+from qwenroute.domain.capability import Deployment, Lifecycle
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.domain.endpoint import Endpoint
+from qwenroute.linting.limiting import standing_reason
 from qwenroute.linting.subject import Subject
-from qwenroute.policy import schema
+from qwenroute.policy import Limits, Pool, schema
+from qwenroute.policy.endpoints import Setting
 from qwenroute.registry import LifecycleState
 
 CODES = {
-    "QR330": "a role that nothing alive serves where the endpoints are by default",
+    "QR330": "a pool that nothing alive serves where the endpoints are by default",
     "QR331": "a model that is about to leave; the message has the date and what replaces it",
     "QR332": "a model that has left or was never there; the message has what replaces it",
-    "QR333": "a role of which everything that serves it is about to leave",
+    "QR333": "a pool of which everything is about to leave",
 }
 SOON = timedelta(days=60)
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Find them."""
-    yield from _roles(subject)
+    yield from _pools(subject)
     file = subject.loaded.file
     for endpoint in subject.usual.endpoints.values():
         entry = file.endpoints[endpoint.name]
@@ -107,33 +109,45 @@ def _instead(state: LifecycleState) -> str:
     )
 
 
-def _roles(subject: Subject) -> Iterator[Diagnostic]:
-    """Find roles that rules send requests to and that nothing alive serves, or soon nothing will."""
+def _pools(subject: Subject) -> Iterator[Diagnostic]:
+    """Find pools of rules that nothing alive serves by default, or that soon nothing will."""
     told: set[str] = set()
     for route, rules in subject.loaded.file.routes.items():
         for index, rule in enumerate(rules):
             at: Trail = ("routes", route, index)
-            for name, place in (
-                (rule.pool, (*at, "pool")),
-                *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback)),
-            ):
-                if name not in told and name in set(Role) and name not in subject.loaded.file.pools:
+            limits = subject.policy.routes[route].rules[index].limits or subject.policy.limits
+            places = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
+            for name, place in places:
+                if name not in told:
                     told.add(name)
-                    yield from _role(subject, name, place)
+                    yield from _pool(subject, name, place, limits)
 
 
-def _role(subject: Subject, name: str, place: Trail) -> Iterator[Diagnostic]:
+def _pool(subject: Subject, name: str, place: Trail, limits: Limits) -> Iterator[Diagnostic]:
     pool = subject.policy.pools[name]
-    living = [d for d in subject.usual.pool(pool) if d.lifecycle.callable]
+    living = [d for d in subject.usual.pool(pool) if standing_reason(d, limits) is None]
+    possible = [d for d in subject.possible.pool(pool) if standing_reason(d, limits) is None]
     if not living:
-        if subject.open_ended or not any(d.lifecycle.callable for d in subject.possible.pool(pool)):
+        if _open_ended(subject, pool, possible) or not possible:
             return  # a variable says what is served, or another check tells that nothing ever is
-        where = ", ".join(_place(e) for e in subject.usual.endpoints.values())
-        message = f"nothing alive serves the role {name} on {subject.on} at {where}"
-        yield subject.warning(place, "QR330", message, "add an endpoint or a region that has it, or leave the role out")
+        where = ", ".join(dict.fromkeys(_place(e) for e in subject.usual.endpoints.values()))
+        message = f"nothing alive serves the pool `{name}` on {subject.on} where the endpoints are by default: {where}"
+        hint = f"it has something in {_regions(possible)}: set a variable so, or add an endpoint"
+        yield subject.warning(place, "QR330", message, hint)
         return
     ends = [d.retires_on for d in living]
-    if all(end is not None and end <= subject.on + SOON for end in ends):
+    if pool.roles and all(end is not None and end <= subject.on + SOON for end in ends):
         last = max(end for end in ends if end is not None)
-        message = f"all that serves the role {name} leaves by {last}"
+        message = f"all that serves the pool `{name}` leaves by {last}"
         yield subject.warning(place, "QR333", message, "add an endpoint whose models serve it beyond that")
+
+
+def _open_ended(subject: Subject, pool: Pool, possible: list[Deployment]) -> bool:
+    """Whether something of a pool may stand in a variable that says what an endpoint serves."""
+    listed = {t.name for t in subject.policy.endpoints if isinstance(t.models, Setting)}
+    return any(d.endpoint in listed for d in possible) and (pool.endpoints is None or bool(pool.endpoints & listed))
+
+
+def _regions(deployments: list[Deployment]) -> str:
+    regions = sorted({d.region for d in deployments if d.region is not None})
+    return " or ".join(regions) if regions else "other places"

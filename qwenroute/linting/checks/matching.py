@@ -22,6 +22,9 @@ CODES = {
     "QR316": "a kind of answer that nothing gives",
 }
 
+MOST_COMPARED = 500_000
+"""Cases against cases; a rule that takes more is not judged."""
+
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Find them."""
@@ -40,7 +43,12 @@ def _order(subject: Subject, route: str, rules: Sequence[schema.Rule]) -> Iterat
             found = cases(rule.when)
         except TooMuch:
             continue
-        takers = [_taker(one, before) for case in found for one in apart(case)]
+        pieces = [one for case in found for one in apart(case)]
+        if len(pieces) * len(before) > MOST_COMPARED:
+            pieces = list(found)
+        if len(pieces) * len(before) > MOST_COMPARED:
+            continue
+        takers = [_taker(one, before) for one in pieces]
         names = [f"`{name}`" for name in dict.fromkeys(name for name in takers if name is not None)]
         if not found:
             message = f"rule `{rule.rule}` can never match: its conditions contradict each other"

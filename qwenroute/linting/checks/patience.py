@@ -6,17 +6,23 @@ from collections.abc import Iterator
 
 from qwenroute.documents import Trail
 from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.domain.signals import Difficulty
+from qwenroute.linting.limiting import plain
 from qwenroute.linting.subject import Subject
 from qwenroute.policy import Rule, schema
+from qwenroute.routing.score import expect, forecast
 
 CODES = {
     "QR350": "a timeout that the deadline comes before, so that what hangs is never tried elsewhere",
     "QR351": "attempts that are used up before a fallback, or a retry, is reached",
     "QR352": "a hedge that has nothing to call, or that the deadline comes before",
     "QR353": "a wait in the queue that the deadline comes before",
-    "QR354": "a latency objective that cannot be missed, or only after the call has ended",
+    "QR354": "a latency objective that cannot be missed, or that nothing is expected to meet",
     "QR355": "a limit of a rule that is no narrower than the policy's own",
+    "QR356": "a deadline that comes before the quickest answer that can be expected",
 }
+ROUGHLY = 2
+"""Expected speeds are that rough: only what is missed by more is told."""
 _TIMEOUTS = ("connect_s", "first_token_s", "between_tokens_s", "answer_s")
 
 
@@ -36,6 +42,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
             at: Trail = ("routes", route, index)
             yield from _narrower(subject, (*at, "limits"), written.limits)
             yield from _latency(subject, (*at, "latency"), rule)
+            yield from _too_short(subject, at, written, rule)
             if rule.hedge is not None:
                 hedged.append(((*at, "hedge") if written.hedge is not None else ("hedge",), rule))
     yield from _hedges(subject, hedged)
@@ -100,6 +107,36 @@ def _latency(subject: Subject, at: Trail, rule: Rule) -> Iterator[Diagnostic]:
     if within >= end:
         message = f"within {within:g} s cannot be missed by a call that {end:g} s end"
         yield subject.warning((*at, "within_s"), "QR354", message, "lower it")
+        return
+    quickest = _quickest(subject, rule, whole=of == "answer")
+    if quickest is not None and within < quickest[0] / ROUGHLY:
+        message = f"nothing is expected within {within:g} s: the quickest, `{quickest[1]}`, takes {quickest[0]:.1f} s"
+        yield subject.warning((*at, "within_s"), "QR354", message, "raise it, or add quicker deployments")
+
+
+def _quickest(subject: Subject, rule: Rule, *, whole: bool) -> tuple[float, str] | None:
+    """Return how soon a short answer, or its first token, is expected at the earliest, and from whom."""
+    found = []
+    foreseen = forecast(plain(difficulty=Difficulty.EASY))
+    for stage in subject.usual.chain(rule.pool, *rule.fallback).stages:
+        for deployment in stage.deployments:
+            usage = expect(foreseen, deployment, thinks=False)
+            rest = usage.completion_tokens / deployment.speed.tokens_per_s if whole else 0.0
+            found.append((deployment.speed.ttft_s + rest, deployment.id))
+    return min(found, default=None)
+
+
+def _too_short(subject: Subject, at: Trail, written: schema.Rule, rule: Rule) -> Iterator[Diagnostic]:
+    deadline = (rule.limits or subject.policy.limits).deadline_s
+    quickest = _quickest(subject, rule, whole=True)
+    if quickest is not None and deadline < quickest[0] / ROUGHLY:
+        own = written.limits is not None and written.limits.deadline_s == deadline
+        place: Trail = (*at, "limits", "deadline_s") if own else ("limits", "deadline_s")
+        message = (
+            f"an easy answer takes {quickest[0]:.1f} s at the quickest of rule `{rule.name}`, `{quickest[1]}`, "
+            f"and the deadline is {deadline:g} s"
+        )
+        yield subject.warning(place, "QR356", message, "raise it, or route to what is quicker")
 
 
 def _narrower(subject: Subject, at: Trail, own: schema.RuleLimits | None) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.domain.resilience import ChoiceBy
 from qwenroute.linting.subject import Subject
 from qwenroute.policy.policy import USUAL
 
@@ -13,6 +14,8 @@ CODES = {
     "QR361": "an objective that nothing in the file uses",
     "QR362": "an experiment that no rule takes part in",
     "QR363": "an endpoint of which no pool in use takes anything",
+    "QR364": "weights of endpoints where the choice is not by weight",
+    "QR365": "an objective in which nothing weighs",
 }
 
 
@@ -42,6 +45,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
             hint = f"write `experiment: {one.experiment}` in a rule"
             yield subject.warning(("experiments", index, "experiment"), "QR362", message, hint)
     yield from _endpoints(subject, used)
+    yield from _idle_weights(subject)
 
 
 def _endpoints(subject: Subject, used: set[str]) -> Iterator[Diagnostic]:
@@ -55,3 +59,16 @@ def _endpoints(subject: Subject, used: set[str]) -> Iterator[Diagnostic]:
         if template.name in there and template.name not in members:
             message = f"no pool that a rule uses takes anything of the endpoint `{template.name}`"
             yield subject.warning(("endpoints", template.name), "QR363", message, "name it in a pool, or leave it out")
+
+
+def _idle_weights(subject: Subject) -> Iterator[Diagnostic]:
+    """Find weights that weigh nothing, and objectives in which nothing weighs."""
+    file = subject.loaded.file
+    for name, endpoint in file.endpoints.items():
+        if "weight" in endpoint.model_fields_set and file.choice.by is not ChoiceBy.WEIGHT:
+            message = f"the `weight` of `{name}` counts only where `choice` is by weight, and it is by {file.choice.by}"
+            yield subject.warning(("endpoints", name, "weight"), "QR364", message, "write `choice: {by: weight}`")
+    for name, objective in file.objectives.items():
+        if not (objective.quality or objective.cost or objective.latency):
+            message = f"nothing weighs in the objective `{name}`: every choice is as good as any other"
+            yield subject.warning(("objectives", name), "QR365", message, "give quality, cost or latency a weight")
