@@ -41,8 +41,8 @@ class Document:
 
     def diagnostic(self, trail: Trail, code: str, message: str, hint: str | None = None) -> Diagnostic:
         """Return a finding at a path, or at the nearest parent that has a place."""
-        file, (line, column), _ = self._find(trail)
-        return Diagnostic(file=file, line=line, column=column, code=code, message=bounded(message), help=hint)
+        file, place, _ = self._find(trail)
+        return finding(file, place, code, message, hint)
 
     def layers(self) -> Iterator[Document]:
         """Yield the document, what it was merged onto, and so on."""
@@ -62,6 +62,13 @@ class Document:
                 break
         assert best is not None
         return best
+
+
+def finding(file: str, place: tuple[int, int], code: str, message: str, hint: str | None = None) -> Diagnostic:
+    """Return a finding that can be printed, whatever stands in the file."""
+    line, column = place
+    hint = None if hint is None else bounded(hint)
+    return Diagnostic(file=file, line=line, column=column, code=code, message=bounded(message), help=hint)
 
 
 def _walk(root: yaml.Node | None, trail: Trail) -> tuple[tuple[int, int], int]:

@@ -8,7 +8,7 @@ from itertools import islice
 
 LONGEST = 100
 """Nobody mistypes a longer name, and comparing one takes long."""
-MOST_CHOICES = 500
+MOST_CHOICES = 700
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

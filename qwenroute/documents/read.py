@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from qwenroute.documents.document import MOST_FINDINGS, Document, start_of
-from qwenroute.documents.quoting import bounded, quoted
+from qwenroute.documents.document import MOST_FINDINGS, Document, finding, start_of
+from qwenroute.documents.quoting import quoted
 from qwenroute.documents.syntax import said_of
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.errors import DocumentError
@@ -176,12 +176,10 @@ class _Builder:
         return mapping
 
     def _complain(self, node: yaml.Node, code: str, message: str, hint: str | None = None) -> None:
-        line, column = start_of(node)
-        known = any((one.line, one.column) == (line, column) for one in self.findings)
+        place = start_of(node)
+        known = any((one.line, one.column) == place for one in self.findings)
         if not known and len(self.findings) < MOST_FINDINGS:
-            self.findings.append(
-                Diagnostic(file=self.name, line=line, column=column, code=code, message=message, help=hint)
-            )
+            self.findings.append(finding(self.name, place, code, message, hint))
 
 
 def _scalar(text: str) -> object:
@@ -196,7 +194,4 @@ def _scalar(text: str) -> object:
 
 
 def _fail(name: str, place: tuple[int, int], code: str, message: str, hint: str | None = None) -> DocumentError:
-    line, column = place
-    return DocumentError(
-        [Diagnostic(file=name, line=line, column=column, code=code, message=bounded(message), help=hint)]
-    )
+    return DocumentError([finding(name, place, code, message, hint)])

@@ -130,7 +130,7 @@ def _timezone(document: Document, name: object) -> Iterator[Diagnostic]:
         zone_of(name)
     except ValueError:
         names = available_timezones()
-        close = nearest(name, names)
+        close = nearest(name, sorted(names))
         hint = f"did you mean `{close}`?" if close else "names look like `Europe/Berlin`, or `UTC`"
         if not names:
             hint = "no time zones are installed here: `pip install tzdata`"

@@ -84,6 +84,10 @@ LARGE = {
     "unknown keys": GOOD + many(9_000, "k@: 1\n"),
     "endpoints": GOOD.replace("pools:", many(2_500, "  e@: {provider: litellm, models: [qwen-max]}\n") + "pools:"),
     "pools on no endpoint": GOOD.replace("routes:", many(2_500, "  p@: {roles: max, endpoints: e@}\n") + "routes:"),
+    "many pools, and none that is meant": GOOD.replace(
+        "routes:\n",
+        many(2_000, "  pool-@: {roles: max}\n") + "routes:\n" + many(1_000, "  r@: [{rule: a, pool: pol-@}]\n"),
+    ),
     "unknown models": GOOD.replace("[qwen2.5-7b-instruct]\n", f"[{', '.join(f'qwen-{n}' for n in range(9_000))}]\n"),
     "routes": GOOD.replace("limits:", many(2_500, "  r@: [{rule: a, pool: general}]\n") + "limits:"),
     "routes to unknown pools": GOOD.replace("limits:", many(2_500, "  r@: [{rule: a, pool: genral}]\n") + "limits:"),

@@ -86,5 +86,6 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         _LIMITS, "embedding: {base_url: http://e/v1, model: m, min_similarity: 0.5}\n", "16:1 QR217 nothing here has"
     ),
     "control characters in a name": (_RULE, '      pool: "\\e[31m"\n', "13:7 QR201 unknown pool `\\x1b[31m`"),
+    "a name nobody sees": ("  own:\n", "  \u200bown:\n", "8:42 QR203 unknown endpoint `own` | did you mean `\\u200bown`?"),
     "a name over lines": (_RULE, '      pool: "a\\nb"\n', "13:7 QR201 unknown pool `a\\nb`"),
 }  # fmt: skip
