@@ -341,7 +341,7 @@ class AsyncRouter:
             count_exactly=count_exactly,
             conditions=self._board,
             now=time.monotonic(),
-            at=datetime.now(UTC) if self.policy.timely else None,
+            at=datetime.now(UTC) if regime.policy.timely else None,
             chance=random.random,
             alike=alike,
             funds=regime.budgets,
