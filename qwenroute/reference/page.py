@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from qwenroute.policy.extends import shipped
 from qwenroute.policy.schema.values import __name__ as VALUES  # noqa: N812 - the name of the module
 from qwenroute.reference.attributes import sections
 from qwenroute.reference.codes import CODES
@@ -28,6 +30,8 @@ def page(registry: Registry, checks: Mapping[str, str]) -> str:
     parts = [
         "<!-- Made by `make policies`; what is edited here is lost. -->",
         (_HERE / "introduction.md").read_text(encoding="utf-8").strip(),
+        "## Those that come with the package",
+        _table(("name", "what it is"), _shipped()),
         "## Every key",
         _SAID,
         *_tables(made),
@@ -43,6 +47,13 @@ _SAID = (
     "Keys stand in the order of the file. `NAME` is a name of your own. Where a list is taken, one value may stand for "
     "a list of one. An unknown key is refused, with the nearest known name."
 )
+
+
+def _shipped() -> Iterator[tuple[str, str]]:
+    """Yield the shipped policies, each as its own first comment has it."""
+    for name, path in shipped().items():
+        comment = re.search(r"^# qwenroute[^:\n]*: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        yield f"[`{name}`]({path.name})", "" if comment is None else comment[1]
 
 
 def _tables(made: Json) -> Iterator[str]:
