@@ -77,6 +77,7 @@ def test_what_a_key_cannot_be(tmp_path: Path, line: str, value: str, said: str) 
     last, start = kept.count("\n") + 1, re.search(r"\w+: $", before).start() + 1  # type: ignore[union-attr]
     inside = [one for one in messages if re.match(rf"{last}:\d+ {re.escape(said)}", one)]
     assert inside, messages
+    assert not re.search("hunter2|0123456789", " ".join(messages)), "a secret is not repeated"
     assert int(inside[0].split(":")[1].split(" ")[0]) >= start
 
 

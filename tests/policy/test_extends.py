@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 
+from qwenroute.documents import read
 from qwenroute.errors import DocumentError
 from qwenroute.policy import Policy, load_policy
 from qwenroute.policy.extends import NULL_SAYS_SOMETHING
 from qwenroute.policy.schema import PolicyFile
+from tests.policy.fuzz import EVERYTHING, printed
 
 BASE = """\
 version: 1
@@ -207,3 +210,30 @@ def test_what_cannot_be_extended(tmp_path: Path, own: str, said: str) -> None:
     )  # fmt: skip
     [found] = mistakes(tmp_path)
     assert found.startswith(said)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_policy_in_two_files_is_that_policy(tmp_path: Path, seed: int) -> None:
+    """However its keys are shared out, overridden and merged, the two say together what the one said."""
+    rng = Random(seed)
+
+    def split(whole: dict[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+        base: dict[str, object] = {}
+        own: dict[str, object] = {}
+        for key, value in whole.items():
+            match rng.choice(("base", "own", "both")):
+                case "base":
+                    base[key] = value
+                case "own":
+                    own[key] = value
+                case _ if isinstance(value, dict) and not {"env", "file"} & value.keys():
+                    base[key], own[key] = split(value)
+                case _:
+                    base[key], own[key] = rng.choice(([], 7, {"env": "OTHER"})), value
+        return base, own
+
+    whole = read(EVERYTHING).value
+    assert isinstance(whole, dict)
+    base, own = split(whole)
+    write(tmp_path, base=printed(base), own=printed({"extends": "base.yaml", **own}))
+    assert load(tmp_path).hash == load_policy(EVERYTHING).hash
