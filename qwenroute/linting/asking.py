@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from qwenroute.domain.capability import Modality
 from qwenroute.domain.signals import Difficulty, Signals, Task
 from qwenroute.linting.limiting import plain
-from qwenroute.linting.logic import Case
+from qwenroute.linting.logic import Case, Span
 
 
 def plainest(case: Case) -> Signals:
@@ -24,7 +24,16 @@ def plainest(case: Case) -> Signals:
         values = case.one(key)
         if len(values) == 1:
             facts[key] = next(iter(values))
+    tokens = least_tokens(case)
+    if tokens:
+        facts["text_tokens"] = facts["text_tokens_upper"] = tokens
     return plain(**facts)
+
+
+def least_tokens(case: Case) -> int:
+    """Return how long the prompt has to be, where that is asked for."""
+    wanted = case.wanted.get("prompt_tokens")
+    return int(wanted.low) if isinstance(wanted, Span) else 0
 
 
 def said(case: Case) -> str:
@@ -41,4 +50,6 @@ def said(case: Case) -> str:
         ("response_format", "json_schema", "asks for json_schema"),
     )
     parts += [text for key, value, text in words if case.one(key) == {value}]
+    if least_tokens(case):
+        parts.append(f"has {least_tokens(case):,} tokens")
     return ", ".join(parts) or "any request"

@@ -13,6 +13,7 @@ from qwenroute.routing.target import Stage, switch_for
 
 STANDING = frozenset({"lifecycle", "region", "licence", "provider", "model"})
 """Gates that look at the deployment and the policy alone."""
+_GATES = (*gates.CAPABILITY, *(pair for pair in gates.SIZE if pair[0] not in {"cost_ceiling", "budget"}))
 _TEXT = frozenset({Modality.TEXT})
 
 
@@ -26,11 +27,11 @@ def standing_reason(deployment: Deployment, limits: Limits) -> tuple[str, str] |
 
 
 def capable(stage: Stage, signals: Signals, limits: Limits) -> Iterator[Deployment]:
-    """Yield what of a stage can serve a request with these signals, its size apart."""
+    """Yield what of a stage can serve a request with these signals, its price apart."""
     needs = Needs(signals=signals, parameters=Parameters(completion=signals.fim), limits=limits, usd_per={})
     for deployment in stage.deployments:
         thinking = thinks(deployment, switch_for(deployment, stage.role, signals))
-        if all(gate(needs, deployment, thinking) is None for _, gate in gates.CAPABILITY):
+        if all(gate(needs, deployment, thinking) is None for _, gate in _GATES):
             yield deployment
 
 

@@ -93,6 +93,7 @@ CHANGES: list[tuple[str, str, str, str, int]] = [
     ),
     ("QR364", "    provider:", "    weight: 2\n    provider:", "it is by score", 4),
     ("QR365", "routes:", "objectives: {cheap: {quality: 0}}\nroutes:", "nothing weighs", 12),
+    ("QR323", "input: audio", "prompt_tokens: {at_least: 900000}", "has 900,000 tokens", 14),
 ]
 
 
