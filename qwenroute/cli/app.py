@@ -14,8 +14,10 @@ from qwenroute.cli.eval import evaluate
 from qwenroute.cli.health import health
 from qwenroute.cli.models import app as models
 from qwenroute.cli.policy import app as policy
+from qwenroute.cli.replay import replay
 from qwenroute.cli.route import route
 from qwenroute.cli.simulate import simulate
+from qwenroute.cli.stats import stats
 
 app = typer.Typer(
     name="qwenroute",
@@ -47,6 +49,8 @@ app.command(epilog=exits.TABLE)(ask)
 app.command(epilog=exits.TABLE)(route)
 app.command(name="eval", epilog=exits.TABLE)(evaluate)
 app.command(epilog=exits.TABLE)(health)
+app.command(epilog=exits.TABLE)(stats)
+app.command(epilog=exits.TABLE)(replay)
 app.add_typer(models, name="models", epilog=exits.TABLE)
 app.add_typer(policy, name="policy", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

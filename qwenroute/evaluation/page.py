@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
 from qwenroute.evaluation.metrics import Point
@@ -10,52 +10,29 @@ from qwenroute.evaluation.outcomes import ORACLE, RANDOM, Part
 from qwenroute.evaluation.plots import confusion_plot, curve_plot, language_plot, reliability_plot
 from qwenroute.evaluation.report import Report
 from qwenroute.evaluation.worth import Curve, Kind, Value
-
-_STYLE = """
-:root { color-scheme: light dark; --back: #ffffff; --ink: #1d2330; --faint: #667085; --line: #dde1e8; --hit: #2f6fde;
-        --miss: #d4572a; --on: #ffffff; --track: #eef1f5; }
-@media (prefers-color-scheme: dark) {
-  :root { --back: #14171d; --ink: #e6e9ef; --faint: #98a2b3; --line: #333a46; --hit: #6ea0ff; --miss: #ff8a5c;
-          --on: #0d1117; --track: #222833; }
-}
-body { background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto;
-       max-width: 64rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; } p, figcaption { color: var(--faint); }
-figure { margin: 1rem 0; overflow-x: auto; } figcaption { font-size: .9rem; margin-bottom: .4rem; }
-svg { max-width: none; display: block; } .pair { display: flex; flex-wrap: wrap; gap: 2rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .7rem; text-align: right; vertical-align: top; }
-th:first-child, td:first-child, td.words { text-align: left; } td small { color: var(--faint); display: block; }
-text { fill: var(--ink); font: 13px system-ui, sans-serif; } text.small { font-size: 12px; }
-text.axis { fill: var(--faint); font-size: 12px; } text.mark { font-size: 12px; font-weight: 600; paint-order: stroke;
-            stroke: var(--back); stroke-width: 4px; }
-text.on { fill: var(--on); } .hit { fill: var(--hit); } .miss { fill: var(--miss); } .track { fill: var(--track); }
-.dot { fill: var(--ink); stroke: var(--back); } .frame { fill: none; stroke: var(--line); }
-.grid { stroke: var(--line); } .guide { stroke: var(--faint); } .line { fill: none; stroke-width: 2; }
-.line.router { stroke: var(--hit); } .line.single { stroke: var(--miss); stroke-dasharray: 5 4; }
-"""
+from qwenroute.pages.document import document, figure, paragraph, table
 
 
 def page(report: Report) -> str:
     """Return the page. It holds texts of prompts only where the report does."""
     parts = [
         f"<h1>Evaluation of the policy {escape(report.policy)}</h1>",
-        _paragraph(
+        paragraph(
             f"{report.rows:,} labelled rows, {report.unread:,} of them could not be analysed, {report.taught:,} told "
             f"by what the policy teaches; as of {report.on}, "
             f"endpoints: {', '.join(report.endpoints)}; policy {report.policy_hash}. Nothing was called."
         ),
         "<h2>Tasks</h2>",
         _tasks(report),
-        _figure("confusion", confusion_plot(report.confusion, "Confusion of tasks"), "Told against true tasks."),
+        figure("confusion", confusion_plot(report.confusion, "Confusion of tasks"), "Told against true tasks."),
         "<h2>Confidence</h2>",
-        _paragraph(
+        paragraph(
             "Expected calibration error: the sum over ten bins of the bin's share of rows times the distance of its "
             "accuracy from its mean confidence. The darker a bar, the more rows; dots stand at the mean confidence."
         ),
         '<div class="pair">',
         *(
-            _figure(
+            figure(
                 f"reliability-{name}",
                 reliability_plot(found, f"Reliability, {name}"),
                 f"{name}: expected calibration error {found.error:.3f}.",
@@ -65,13 +42,13 @@ def page(report: Report) -> str:
         ),
         "</div>",
         "<h2>Languages</h2>",
-        _figure("languages", language_plot(report.languages, "Accuracy by language"), "Rows whose task was told."),
+        figure("languages", language_plot(report.languages, "Accuracy by language"), "Rows whose task was told."),
         *_difficulty(report),
         "<h2>Expected quality and cost</h2>",
         *_value(report.value),
         *(piece for i, part in enumerate(report.outcomes, 1) for piece in _part(part, f"outcomes-{i}")),
         "<h2>Datasets</h2>",
-        _table(
+        table(
             ("dataset", "rows", "accuracy", "text F1", "visual F1", "difficulty", "language"),
             (
                 (
@@ -93,13 +70,7 @@ def page(report: Report) -> str:
         ),
         *_mistakes(report),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>qwenroute eval: {escape(report.policy)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
-        + "\n</body>\n</html>\n"
-    )
+    return document(f"qwenroute eval: {report.policy}", parts)
 
 
 def _tasks(report: Report) -> str:
@@ -113,14 +84,14 @@ def _tasks(report: Report) -> str:
         (name, f"{s.rows:,}", "", _share(s.precision), _share(s.recall), _share(s.f1))
         for name, s in report.tasks.items()
     ]
-    return _table(("task", "rows", "accuracy", "precision", "recall", "F1"), rows)
+    return table(("task", "rows", "accuracy", "precision", "recall", "F1"), rows)
 
 
 def _difficulty(report: Report) -> Iterable[str]:
     found = report.difficulty
     if found.rows:
         yield "<h2>Difficulty</h2>"
-        yield _figure(
+        yield figure(
             "difficulty",
             confusion_plot(found.confusion, "Confusion of difficulties"),
             f"Told against true difficulty: accuracy {_share(found.accuracy)}, macro-F1 {_share(found.macro_f1)} over "
@@ -129,12 +100,12 @@ def _difficulty(report: Report) -> Iterable[str]:
 
 
 def _value(value: Value) -> Iterable[str]:
-    yield _paragraph(
+    yield paragraph(
         "By published scores and list prices, with the true labels; common rows are the "
         f"{value.common_rows:,} that every one of these can serve."
         + (f" Own hardware counts at the list prices of {value.list_prices_of}." if value.list_prices_of else "")
     )
-    yield _table(
+    yield table(
         ("", "served", "quality", "USD", "quality, common", "USD, common"),
         (
             (
@@ -164,7 +135,7 @@ def _value(value: Value) -> Iterable[str]:
             "router": [s.point for s in value.strategies if s.kind is Kind.OBJECTIVE and s.point is not None],
             "single": [s.point for s in value.strategies if s.kind is Kind.SINGLE and s.point is not None],
         }
-        yield _figure(
+        yield figure(
             "curve",
             curve_plot(points, curves, "Cost and expected quality", "expected quality"),
             "Over the common rows. Line: the policy's objectives; dashed: mixtures of single models. "
@@ -174,7 +145,7 @@ def _value(value: Value) -> Iterable[str]:
 
 def _part(part: Part, name: str) -> Iterable[str]:
     yield f"<h2>Real outcomes: {escape(part.name)}</h2>"
-    yield _paragraph(
+    yield paragraph(
         f"{part.rows:,} rows, {part.choice_rows:,} with a choice of models; "
         + (f"list prices of {part.region}." if part.region else "no prices.")
     )
@@ -189,12 +160,12 @@ def _part(part: Part, name: str) -> Iterable[str]:
         for single in part.singles
     ]
     choosers = [(c.name, f"{part.choice_rows:,}", _share(c.score), "", _usd(c.cost_usd)) for c in part.choosers]
-    yield _table(("", "rows", "score", "prior", "USD"), [*singles, *choosers])
+    yield table(("", "rows", "score", "prior", "USD"), [*singles, *choosers])
     ours = [(c.name, c.point) for c in part.choosers if c.point is not None]
     alone = [(s.name, s.point) for s in part.singles if s.point is not None]
     if ours and part.curve is not None:
         router: list[Point] = [point for chooser, point in ours if chooser not in {RANDOM, ORACLE}]
-        yield _figure(
+        yield figure(
             name,
             curve_plot(
                 [*ours, *alone],
@@ -218,30 +189,11 @@ def _areas(curve: Curve) -> str:
 def _mistakes(report: Report) -> Iterable[str]:
     if report.mistakes:
         yield "<h2>Surest mistakes</h2>"
-        yield _table(
+        yield table(
             ("row", "true", "told", "confidence"),
             ((m.id, m.task, m.told, f"{m.confidence:.2f}") for m in report.mistakes),
             notes=[m.text or "" for m in report.mistakes],
         )
-
-
-def _figure(name: str, svg: str, caption: str) -> str:
-    return f'<figure id="{escape(name)}"><figcaption>{escape(caption)}</figcaption>{svg}</figure>'
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _table(head: Iterable[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    lines = []
-    for i, row in enumerate(rows):
-        note = f"<small>{escape(notes[i])}</small>" if notes and notes[i] else ""
-        first, *rest = row
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-        lines.append(f"<tr><td>{escape(first)}{note}</td>{cells}</tr>")
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def _share(value: float | None) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 
 from qwenroute.evaluation.metrics import Calibration, Confusion, Point, hull
 from qwenroute.evaluation.report import GroupScore
+from qwenroute.pages.svg import svg, text
 
 NEAR_PX = 13
 """Points closer than this share one mark."""
@@ -19,15 +20,15 @@ def confusion_plot(confusion: Confusion, title: str) -> str:
     rows = [label for label in confusion.labels if confusion.support(label)]
     columns = [label for label in confusion.labels if confusion.support(label) or confusion.given(label)]
     side, left, top = 64, 128, 66
-    parts = [_text(left + side * len(columns) / 2, 14, "told", "axis", "middle"), _text(2, top - 8, "true", "axis")]
+    parts = [text(left + side * len(columns) / 2, 14, "told", "axis", "middle"), text(2, top - 8, "true", "axis")]
     for j, label in enumerate(columns):
         x = left + side * (j + 0.5)
-        parts.append(_text(x, top - 8 if j % 2 else top - 24, _short(label), "small", "middle"))
+        parts.append(text(x, top - 8 if j % 2 else top - 24, _short(label), "small", "middle"))
     for i, label in enumerate(rows):
         y = top + side * i * 0.7
         support = confusion.support(label)
         counts = dict(zip(confusion.labels, confusion.counts[confusion.labels.index(label)], strict=True))
-        parts.append(_text(left - 8, y + side * 0.35 + 4, label, "small", "end"))
+        parts.append(text(left - 8, y + side * 0.35 + 4, label, "small", "end"))
         for j, told in enumerate(columns):
             count = counts[told]
             share = count / support
@@ -41,8 +42,8 @@ def confusion_plot(confusion: Confusion, title: str) -> str:
             )
             if count:
                 number = "number on" if share > 0.5 else "number"
-                parts.append(_text(x + side / 2, y + side * 0.35 + 4, f"{count:,}", number, "middle"))
-    return _svg(left + side * len(columns) + 4, top + side * 0.7 * len(rows) + 4, title, parts)
+                parts.append(text(x + side / 2, y + side * 0.35 + 4, f"{count:,}", number, "middle"))
+    return svg(left + side * len(columns) + 4, top + side * 0.7 * len(rows) + 4, title, parts)
 
 
 def reliability_plot(found: Calibration, title: str) -> str:
@@ -64,8 +65,8 @@ def reliability_plot(found: Calibration, title: str) -> str:
             f"said {b.confidence:.2f}, right {b.accuracy:.2f}, {b.count:,} rows</title></rect>"
             f'<circle class="dot" cx="{left + side * b.confidence:.1f}" cy="{top + side - height:.1f}" r="3.5"/>'
         )
-    parts.append(_text(left + side / 2, top + side + 34, "confidence", "axis", "middle"))
-    return _svg(left + side + 20, top + side + 42, title, parts)
+    parts.append(text(left + side / 2, top + side + 34, "confidence", "axis", "middle"))
+    return svg(left + side + 20, top + side + 42, title, parts)
 
 
 def curve_plot(
@@ -86,11 +87,11 @@ def curve_plot(
     for cost in _decades(low, high):
         x, _ = place((cost, floor))
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{top + height}"/>')
-        parts.append(_text(x, top + height + 15, f"{cost:.6f}".rstrip("0"), "small", "middle"))
+        parts.append(text(x, top + height + 15, f"{cost:.6f}".rstrip("0"), "small", "middle"))
     for tick in _ticks(floor, roof):
         _, y = place((1.0, tick))
         parts.append(f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{left + width}" y2="{y:.1f}"/>')
-        parts.append(_text(left - 6, y + 4, f"{tick:.2f}", "small", "end"))
+        parts.append(text(left - 6, y + 4, f"{tick:.2f}", "small", "end"))
     for kind, of in curves.items():
         # Mixing is a straight line in dollars, so it bends where dollars are drawn by factors.
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, _between(hull(of))))
@@ -98,12 +99,12 @@ def curve_plot(
     for numbers, (x, y) in _marks([place(point) for _, point in points]):
         parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
         label = ", ".join(str(number + 1) for number in numbers)
-        parts.append(_text(x + 6, y - 6, label, "mark"))
+        parts.append(text(x + 6, y - 6, label, "mark"))
     for number, (name, (cost, quality)) in enumerate(points):
         line = f"{number + 1}  {name}: {quality:.3f} at {cost:.6f}"
-        parts.append(_text(left + width + 18, top + 12 + 18 * number, line, "small"))
-    parts.append(_text(left + width / 2, top + height + 34, f"USD a request, by factors; up: {what}", "axis", "middle"))
-    return _svg(left + width + 330, max(top + height + 42, top + 18 * len(points) + 8), title, parts)
+        parts.append(text(left + width + 18, top + 12 + 18 * number, line, "small"))
+    parts.append(text(left + width / 2, top + height + 34, f"USD a request, by factors; up: {what}", "axis", "middle"))
+    return svg(left + width + 330, max(top + height + 42, top + 18 * len(points) + 8), title, parts)
 
 
 def language_plot(groups: Mapping[str, GroupScore], title: str) -> str:
@@ -113,24 +114,13 @@ def language_plot(groups: Mapping[str, GroupScore], title: str) -> str:
     for i, (name, score) in enumerate(groups.items()):
         y = 6 + step * i
         accuracy = score.accuracy or 0.0
-        parts.append(_text(left - 8, y + 13, name[:12], "small", "end"))
+        parts.append(text(left - 8, y + 13, name[:12], "small", "end"))
         parts.append(f'<rect class="track" x="{left}" y="{y + 2}" width="{width}" height="{step - 6}" rx="3"/>')
         parts.append(
             f'<rect class="hit" x="{left}" y="{y + 2}" width="{width * accuracy:.1f}" height="{step - 6}" rx="3"/>'
         )
-        parts.append(_text(left + width + 8, y + 13, f"{accuracy:.3f} of {score.rows:,}", "small"))
-    return _svg(left + width + 120, 12 + step * len(groups), title, parts)
-
-
-def _svg(width: float, height: float, title: str, parts: Iterable[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
-    )
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        parts.append(text(left + width + 8, y + 13, f"{accuracy:.3f} of {score.rows:,}", "small"))
+    return svg(left + width + 120, 12 + step * len(groups), title, parts)
 
 
 def _square(left: float, top: float, side: float) -> list[str]:
@@ -138,8 +128,8 @@ def _square(left: float, top: float, side: float) -> list[str]:
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         x, y = left + side * tick, top + side * (1 - tick)
         parts.append(f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{left + side}" y2="{y:.1f}"/>')
-        parts.append(_text(left - 6, y + 4, f"{tick:.1f}", "small", "end"))
-        parts.append(_text(x, top + side + 15, f"{tick:.1f}", "small", "middle"))
+        parts.append(text(left - 6, y + 4, f"{tick:.1f}", "small", "end"))
+        parts.append(text(x, top + side + 15, f"{tick:.1f}", "small", "middle"))
     return parts
 
 

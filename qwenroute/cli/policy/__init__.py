@@ -6,6 +6,7 @@ import typer
 
 from qwenroute.cli import exits
 from qwenroute.cli.policy.check import check
+from qwenroute.cli.policy.diff import diff
 from qwenroute.cli.policy.explain import explain
 from qwenroute.cli.policy.schema import schema
 from qwenroute.cli.policy.show import show
@@ -22,3 +23,4 @@ app.command(epilog=exits.TABLE)(show)
 app.command(epilog=exits.TABLE)(schema)
 app.command(name="test", epilog=exits.TABLE)(run_cases)
 app.command(epilog=exits.TABLE)(explain)
+app.command(epilog=exits.TABLE)(diff)
