@@ -17,14 +17,20 @@ endpoints:
 teach:                          # which task a request is; the first line that holds
   - {task: code, keywords: [kubernetes, terraform, 部署]}
   - {task: math, pattern: '\\bintegrate (x|sin|cos)\\b'}
-  # With an encoder, requests that are like these; see `embedding` in the default policy.
-  # - {task: reasoning, examples: [Which of these clauses contradicts the others?]}
+  - {task: reasoning, examples: [Which of these clauses contradicts the others?]}
+
+embedding:                      # who tells what is like an example; any OpenAI-compatible /embeddings
+  endpoint: dashscope
+  model: text-embedding-v4      # offered in Singapore, Beijing and Hong Kong
+  min_similarity: 0.75          # every encoder has a scale of its own: try it on your own requests
+  timeout_ms: 2000
 
 routes:
   auto:
     - {rule: contracts, when: {keywords: [contract, lease, 合同]}, pool: max, fallback: general}
     - {rule: code, when: {task: code, min_confidence: 0.5}, pool: coder, fallback: general}
     - {rule: mathematics, when: {task: math, min_confidence: 0.5}, pool: math, fallback: [reasoning, general]}
+    - {rule: reasoning, when: {task: reasoning, min_confidence: 0.5}, pool: reasoning, fallback: general}
     - {rule: anything-else, pool: general}
 """
 
@@ -46,3 +52,10 @@ with tempfile.TemporaryDirectory() as folder:
             messages=[{"role": "user", "content": "A haiku about terraform, please."}], qwenroute={"task": "general"}
         )
         print(f"hinted: {decision.rule}")
+
+        # What a request is like is asked when it is called: `route` sends nothing, and says so in `warnings`.
+        answer = router.chat.completions.create(
+            messages=[{"role": "user", "content": "Which of these two clauses contradicts the others?"}]
+        )
+        decision = answer.route.decision
+        print(f"called: {decision.rule}, {decision.signals.taught or decision.reason}")

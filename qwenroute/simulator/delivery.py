@@ -54,11 +54,12 @@ class Delivery:
         body = whole(call, answers, id_=id_, created=self._created)
         await self._wait(call.deployment.speed.ttft_s)
         await self._wait(sum(a.tokens for a in answers) / call.deployment.speed.tokens_per_s)
-        return await self._whole(request, body, fault, request_id)
+        return await self.send_whole(request, body, fault, request_id)
 
-    async def _whole(
+    async def send_whole(
         self, request: web.Request, body: bytes, fault: Fault | None, request_id: str
     ) -> web.StreamResponse:
+        """Send a body that is complete; the fault shows on the way."""
         half = len(body) // 2
         match fault:
             case SlowFirstToken():

@@ -7,14 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
-from qwenroute.domain.capability import Deployment, RateLimits
+from qwenroute.domain.capability import RateLimits
 from qwenroute.domain.endpoint import Served
 from qwenroute.domain.request import Kind
 from qwenroute.registry import Registry
@@ -22,6 +22,7 @@ from qwenroute.simulator.answers import Answer, Lengths, compose
 from qwenroute.simulator.call import Body, Call, read_chat, read_completion
 from qwenroute.simulator.catalogue import SELF_HOSTED, Catalogue
 from qwenroute.simulator.delivery import MARK, Delivery, reset, respond
+from qwenroute.simulator.embeddings import read_batch, vectors
 from qwenroute.simulator.error_table import Refused, encode
 from qwenroute.simulator.faults import ConnectionReset, EmptyAnswer, ErrorIn200, Fault, FaultScript, Status, error_body
 from qwenroute.simulator.throttle import Throttle
@@ -31,6 +32,8 @@ COMPLETIONS_REGION = "cn-beijing"
 """Fill-in-the-middle is offered in Beijing only (facts: features.fim, source ms-completions)."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answering = Callable[[web.Request, Body, Fault | None, str], Awaitable[web.StreamResponse]]
+"""Answers a request, given its body, its fault and its id, or raises Refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +221,9 @@ class Simulator:
             self._runner = None
 
     def _mount(self, app: web.Application, prefix: str, region: str) -> None:
-        app.router.add_post(f"{prefix}/chat/completions", self._answering(region, Kind.CHAT))
-        app.router.add_post(f"{prefix}/completions", self._answering(region, Kind.COMPLETION))
+        app.router.add_post(f"{prefix}/chat/completions", self._handler(region, self._generating(region, Kind.CHAT)))
+        app.router.add_post(f"{prefix}/completions", self._handler(region, self._generating(region, Kind.COMPLETION)))
+        app.router.add_post(f"{prefix}/embeddings", self._handler(region, self._embedding(region)))
         app.router.add_get(f"{prefix}/models", self._listing(region))
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -240,7 +244,7 @@ class Simulator:
 
         return handle
 
-    def _answering(self, region: str, kind: Kind) -> Handler:
+    def _handler(self, region: str, answer: Answering) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             body: Body = {}
             problem: Refused | None = None
@@ -265,15 +269,31 @@ class Simulator:
                 self._authenticate(request, region)
                 if problem is not None:
                     raise problem
-                call = self._read(body, region, request.path, kind)
+                return await answer(request, body, fault, request_id)
             except Refused as refused:
                 return self._refuse(refused, region, request_id)
+
+        return handle
+
+    def _generating(self, region: str, kind: Kind) -> Answering:
+        async def answer(request: web.Request, body: Body, fault: Fault | None, request_id: str) -> web.StreamResponse:
+            call = self._read(body, region, request.path, kind)
             answers = self._compose(call, fault)
             response = await self._delivery.send(request, call, answers, fault, request_id)
             self._throttle.settle(region, call.model, sum(a.tokens for a in answers))
             return response
 
-        return handle
+        return answer
+
+    def _embedding(self, region: str) -> Answering:
+        async def answer(request: web.Request, body: Body, fault: Fault | None, request_id: str) -> web.StreamResponse:
+            batch = read_batch(body, _model(body), region=None if region == SELF_HOSTED else region)
+            self._throttle.admit(region, batch.model, self._limits(RateLimits(), batch.model), batch.tokens)
+            if isinstance(fault, EmptyAnswer):
+                batch = replace(batch, texts=())
+            return await self._delivery.send_whole(request, vectors(batch, id_=request_id), fault, request_id)
+
+        return answer
 
     def _arrive(self, request: web.Request, region: str, body: Body) -> str:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -303,9 +323,7 @@ class Simulator:
             raise Refused("invalid-api-key")
 
     def _read(self, body: Body, region: str, path: str, kind: Kind) -> Call:
-        model = body.get("model")
-        if not isinstance(model, str) or not model:
-            raise Refused("empty-model")
+        model = _model(body)
         if kind is Kind.COMPLETION and region not in {COMPLETIONS_REGION, SELF_HOSTED}:
             raise Refused("not-found", f"{path} is not offered in this region")
         deployment = self._catalogue.find(region, model)
@@ -313,11 +331,11 @@ class Simulator:
             call = read_chat(body, deployment, model, strict=self._strict)
         else:
             call = read_completion(body, deployment, model)
-        self._throttle.admit(region, model, self._limits(deployment, model), call.prompt_tokens.total)
+        self._throttle.admit(region, model, self._limits(deployment.rate_limits, model), call.prompt_tokens.total)
         return call
 
-    def _limits(self, deployment: Deployment, model: str) -> RateLimits:
-        facts = deployment.rate_limits if self._rate_limits else RateLimits()
+    def _limits(self, published: RateLimits, model: str) -> RateLimits:
+        facts = published if self._rate_limits else RateLimits()
         return RateLimits(
             rpm=self._rpm.get(model, self._rpm.get("*", facts.rpm)),
             tpm=self._tpm.get(model, self._tpm.get("*", facts.tpm)),
@@ -340,6 +358,13 @@ class Simulator:
         )
         inner = {"message": refused.message, "type": kind, "param": None, "code": error.status}
         return respond(encode({"error": inner}), request_id, status=error.status)
+
+
+def _model(body: Body) -> str:
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise Refused("empty-model")
+    return model
 
 
 def _decode(raw: bytes) -> Body:

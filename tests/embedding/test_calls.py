@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from qwenroute import AsyncRouter, explain
+from qwenroute import AsyncRouter, Router, explain
 from qwenroute.simulator import Simulator
+from qwenroute.testing import simulator
 from tests.embedding.encoders import fake_encoder
 
 POLICY = """\
@@ -82,3 +84,23 @@ async def test_prompts_stay_in_their_regions(tmp_path: Path) -> None:
     path.write_text(text + "limits: {regions: [cn-beijing]}\n", encoding="utf-8")
     with pytest.raises(Exception, match=r"no region, which `limits\.regions` does not allow"):
         AsyncRouter(path, environ={})
+
+
+def test_the_synchronous_router_learns_from_examples_too(tmp_path: Path) -> None:
+    """On the loop of its own thread, from several threads at once, with DashScope's own encoder simulated."""
+    path = tmp_path / "p.yaml"
+    with simulator() as running:
+        text = POLICY.format(own=running.self_hosted_url, encoder=running.dashscope_url())
+        path.write_text(
+            text.replace("model: bag", "model: text-embedding-v4, api_key: {env: DASHSCOPE_API_KEY}"), encoding="utf-8"
+        )
+        with Router(path, environ=running.environ()) as router, ThreadPoolExecutor(4) as threads:
+
+            def told(number: int) -> str | None:
+                answer = router.chat.completions.create(**ask(f"why is my pod {number} stuck in pending"))
+                return answer.route.decision.signals.taught
+
+            assert {str(found)[:35] for found in threads.map(told, range(8))} == {"like `why is my pod stuck in pendin"}
+            asked = [one for one in running.requests if one.path.endswith("/embeddings")]
+            assert len(asked) == 1 + 8, "the examples are read once"
+            assert router.route(**ask("why is my pod stuck in pending")).warnings != ()
