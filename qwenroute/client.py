@@ -91,7 +91,7 @@ class AsyncRouter:
     Raises:
         DocumentError: the policy has mistakes.
         MissingCredentials: no endpoint of the policy has a key.
-        ConfigurationError: `reload_on` cannot be had here.
+        ConfigurationError: `on` is no date, or `reload_on` cannot be had here.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class AsyncRouter:
         self.policy_error: QwenRouteError | None = None
         """Why the policy's file, as it is now, is not the one in force; None where it is."""
         self._source = policy
-        self._on = on
+        self._on = _day(on)
         self._http_client = http_client
         self._hooks = Hooks(hooks, log.hook_ignored)
         self._around = Surroundings(
@@ -436,6 +436,13 @@ class AsyncRouter:
             client = self._http_client
             self._transport = AiohttpTransport() if client is None else HttpxTransport(client)
         return self._transport
+
+
+def _day(on: object) -> date | None:
+    """Return the date that was given, or complain before a comparison deep inside would."""
+    if on is None or (isinstance(on, date) and not isinstance(on, datetime)):
+        return on
+    raise as_openai(ConfigurationError(f"`on` must be a `datetime.date`, such as date(2025, 1, 31), and is {on!r}"))
 
 
 class AsyncChat:

@@ -17,12 +17,6 @@ from qwenroute.domain.signals import Media, Signals
 
 _LEARNED = Learned()
 _TEXT = frozenset({Modality.TEXT})
-_MODALITIES = {
-    "image_url": Modality.IMAGE,
-    "video": Modality.VIDEO,
-    "video_url": Modality.VIDEO,
-    "input_audio": Modality.AUDIO,
-}
 _FIM_MARK = "<|fim_prefix|>"
 _LATEX_MARKS = ("\\frac", "\\sqrt", "\\(", "\\[", "$$", "\\sum", "\\int", "\\begin{")
 

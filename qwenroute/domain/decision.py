@@ -142,6 +142,8 @@ class Decision:
     """Best first. A sequence that may be worked out when it is looked at; equal to its tuple."""
     rejections: Sequence[Rejection]
     plan: Plan
+    policy: str
+    """The policy's name: that of its file, without the ending."""
     policy_hash: str
     warnings: tuple[str, ...] = ()
     allowances: tuple[Allowance, ...] = ()

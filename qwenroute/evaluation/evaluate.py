@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from qwenroute.analysis import analyse, read_request
 from qwenroute.analysis.signals import view_of
+from qwenroute.analysis.task import TEXT_TASKS, VISUAL_TASKS
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Difficulty, Signals, Task
 from qwenroute.errors import InvalidRequest
@@ -14,12 +15,11 @@ from qwenroute.evaluation.metrics import Confusion, calibration
 from qwenroute.evaluation.outcomes import Seen, outcome_parts
 from qwenroute.evaluation.report import DifficultyScore, GroupScore, Mistake, Report, Score, TaskScore, Unread
 from qwenroute.evaluation.rows import Labelled
-from qwenroute.evaluation.worth import TEXT_TASKS, Appraiser
+from qwenroute.evaluation.worth import Appraiser
 from qwenroute.policy import Policy
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet
 
-VISUAL_TASKS = (Task.VISION, Task.VISION_REASONING)
 EXAMPLES = 20
 MISTAKES = 100
 TEXT_SHOWN = 300

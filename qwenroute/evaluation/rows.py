@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -95,7 +96,7 @@ _EMPTY = _Mistake("QR102", "the file is empty", "write one labelled request a li
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield number, line
@@ -147,7 +148,7 @@ def _numbers(row: Mapping[str, object], name: str, *, most: float | None) -> Map
     if not isinstance(value, dict):
         raise _Mistake("QR104", f"`{name}` is {_kind(value)}, not an object of model to number")
     for model, number in value.items():
-        right = isinstance(number, int | float) and number >= 0 and (most is None or number <= most)
+        right = isinstance(number, int | float) and 0 <= number <= (sys.float_info.max if most is None else most)
         if not right:
             bound = "a number of at least 0" if most is None else f"a number from 0 to {most:g}"
             raise _Mistake("QR104", f"`{name}.{model}` is {number!r:.40}, not {bound}")

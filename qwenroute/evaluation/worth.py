@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
+from qwenroute.analysis.task import TEXT_TASKS
 from qwenroute.domain.capability import Deployment, Role
 from qwenroute.domain.decision import Decision, Step
 from qwenroute.domain.request import Request
@@ -31,7 +32,6 @@ from qwenroute.routing.target import Stage, Target, shape_of
 POLICY, TOLD, RANDOM = "policy", "policy, told the labels", "random"
 BEST, BEST_FOR_COST = "best per label", "best per label for its cost"
 MAX, LARGE, SMALL = "always Max", "always 72B", "always 7B"
-TEXT_TASKS = (Task.MATH, Task.CODE, Task.REASONING, Task.GENERAL)
 _CELLS = tuple(f"{task}/{difficulty}" for task in TEXT_TASKS for difficulty in Difficulty)
 
 

@@ -159,6 +159,7 @@ def _along(
         candidates=Deferred(partial(_candidates, look, passed)),
         rejections=Deferred(partial(_rejections, look, passed, now), alike=None if passed else key),
         plan=plan,
+        policy=policy.name,
         policy_hash=policy.hash,
         warnings=said,
         reason=reason,

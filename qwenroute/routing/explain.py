@@ -32,17 +32,18 @@ def _lines(decision: Decision) -> Iterator[str]:
     yield ""
     yield "request"
     yield from (f"  {line}" for line in _signals(decision.signals))
-    yield f"route `{decision.route}` of policy {decision.policy_hash}"
+    yield f"route `{decision.route}` of policy `{decision.policy}` ({decision.policy_hash})"
     for one in decision.rules_tried:
         yield f"  {one.rule}: {tried(one, decision.signals)}"
     if not decision.rules_tried:
         yield f"  {decision.rule}"
     yield f"candidates, by the objective `{decision.objective}`"
     for candidate in decision.candidates:
-        cost = "price unknown" if candidate.expected_cost_usd is None else f"{candidate.expected_cost_usd:.6f} USD"
+        usd = candidate.expected_cost_usd
+        cost = "price unknown" if usd is None else f"about {usd:.6f} USD"
         yield (
             f"  {candidate.score:+.3f} {candidate.deployment} ({candidate.pool}): quality {candidate.quality:.2f}, "
-            f"about {cost}, about {candidate.expected_latency_s:.1f} s{_lately(candidate)}"
+            f"{cost}, about {candidate.expected_latency_s:.1f} s{_lately(candidate)}"
         )
         if candidate.missed is not None:
             yield f"    behind the others of its pool: it missed {candidate.missed}"

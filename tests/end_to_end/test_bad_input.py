@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qwenroute import (
+    ConfigurationError,
     DocumentError,
     InvalidRequest,
     MissingCredentials,
@@ -26,6 +28,15 @@ from qwenroute.cli.ask import _audio, _image
 from qwenroute.testing import SimulatorHandle, simulator
 
 HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.mark.parametrize("on", ["2025-01-31", datetime(2025, 1, 31), 20250131])
+def test_a_date_that_is_none(on: Any) -> None:
+    """`on` is told at once, before what it would have led to."""
+    with pytest.raises(
+        ConfigurationError, match=r"`on` must be a `datetime\.date`, such as date\(2025, 1, 31\), and is "
+    ):
+        Router(on=on)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qwenroute.domain.signals import Task
 from qwenroute.errors import DocumentError
 from qwenroute.evaluation import read_rows
 from qwenroute.evaluation.rows import MOST_MISTAKES
@@ -45,6 +46,8 @@ def test_limit_counts_rows_of_each_file(tmp_path: Path) -> None:
         ('{"task": "math", "outcomes": [1]}', "QR104 `outcomes` is an array, not an object"),
         ('{"task": "math", "outcomes": {"m": 1.5}}', "QR104 `outcomes.m` is 1.5, not a number from 0 to 1"),
         ('{"task": "math", "outcomes": {"m": NaN}}', "QR104 `outcomes.m` is nan, not a number from 0 to 1"),
+        ('{"task": "math", "output_chars": {"m": 1e999}}', "QR104 `output_chars.m` is inf, not a number of at least 0"),
+        (f'{{"task": "math", "output_chars": {{"m": {"9" * 400}}}}}', "QR104 `output_chars.m` is 999"),
         ('{"task": "math", "output_chars": {"m": "x"}}', "QR104 `output_chars.m` is 'x', not a number of at least 0"),
     ],
 )
@@ -54,6 +57,13 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, line: str, says: str) 
     with pytest.raises(DocumentError) as found:
         read_rows([path])
     assert str(found.value).startswith(f"{path}:2:1: {says}")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    """Some editors write one."""
+    path = tmp_path / "marked.jsonl"
+    path.write_text('{"task": "math", "messages": []}\n', encoding="utf-8-sig")
+    assert read_rows([path])[0].task is Task.MATH
 
 
 def test_all_mistakes_are_told_at_once_up_to_a_few(tmp_path: Path) -> None:

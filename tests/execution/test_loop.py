@@ -243,6 +243,7 @@ class Bench:
             candidates=(),
             rejections=(),
             plan=replace(base, **plan),  # type: ignore[arg-type]
+            policy="default",
             policy_hash="x",
         )
         host, seen, gate = Host(list(replies)), list[Attempt](), gate or Gate()

@@ -323,6 +323,7 @@ def test_explain_tells_the_whole_story() -> None:
         "task general (90% sure), easy (80% sure), language en",
         "about 5,000 tokens of text (5,000 at most), answer bounded to 900",
         "asks for tools, no thinking",
+        f"route `auto` of policy `{policy().name}` (",
         "anything: matched",
         "candidates, by the objective `balanced`",
         "qwen-4k@dashscope: takes prompts of 3,072 tokens, this one has up to 5,000 [max_input]",

@@ -65,7 +65,7 @@ def test_the_answer_has_the_platforms_form(client: openai.OpenAI, sim: Simulator
         ({"input": "x", "dimensions": 100}, "parameter-range", "dimensions must be one of 64, 128"),
         ({"input": "x", "model": "text-embedding-v3", "dimensions": 2048}, "parameter-range", "512, 768, 1024"),
         ({"input": "x", "model": "qwen-plus"}, "model-not-found", "does not exist"),
-        ({"input": "x", "model": ""}, "empty-model", ""),
+        ({"input": "x", "model": ""}, "empty-model", "model"),
     ],
 )
 def test_what_is_refused(client: openai.OpenAI, body: dict[str, Any], name: str, message: str) -> None:
