@@ -9,6 +9,7 @@ that prices most of the models, whether they are still offered there or not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -201,7 +202,11 @@ def _random(rows: Sequence[tuple[Seen, Sequence[_Answer]]]) -> Chooser:
 
 def _oracle(rows: Sequence[tuple[Seen, Sequence[_Answer]]]) -> Chooser:
     """Return what knowing every outcome comes to: the cheapest of the best answers."""
-    return _chooser(ORACLE, [min(found, key=lambda a: (-a.score, a.cost_usd or 0.0, a.model)) for _, found in rows])
+
+    def best_first(answer: _Answer) -> tuple[float, float, str]:
+        return -answer.score, math.inf if answer.cost_usd is None else answer.cost_usd, answer.model
+
+    return _chooser(ORACLE, [min(found, key=best_first) for _, found in rows])
 
 
 def _chooser(name: str, chosen: Sequence[_Answer]) -> Chooser:

@@ -8,6 +8,7 @@ counts at the platform's list price of the model, so that sizes can be compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -360,7 +361,7 @@ def _mean_worth(found: Sequence[Worth]) -> Worth | None:
 
 
 def _best_first(worth: Worth) -> tuple[float, float]:
-    return -worth.quality, 0.0 if worth.cost_usd is None else worth.cost_usd
+    return -worth.quality, math.inf if worth.cost_usd is None else worth.cost_usd
 
 
 def _most(item: tuple[str, int]) -> tuple[int, str]:

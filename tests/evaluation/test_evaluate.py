@@ -12,7 +12,7 @@ import pytest
 from qwenroute import Registry
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.errors import InvalidRequest
-from qwenroute.evaluation import Report, evaluate, read_rows
+from qwenroute.evaluation import Report, evaluate, outcomes, read_rows, worth
 from qwenroute.evaluation.worth import Strategy, baselines
 from qwenroute.policy import load_policy
 from qwenroute.routing import Fleet
@@ -193,6 +193,15 @@ def test_real_outcomes_by_hand(tmp_path: Path) -> None:
     assert large.cost_usd is not None
     assert choosers["policy, cheap"].cost_usd == pytest.approx(small.cost_usd)
     assert small.cost_usd < large.cost_usd
+
+
+def test_an_unknown_price_is_not_the_cheapest() -> None:
+    """Of equals, what has a price goes before what has none: nobody knows that it is free."""
+    priced, unpriced, better = worth.Worth(0.5, 0.01, 0.0), worth.Worth(0.5, None, 0.0), worth.Worth(0.6, None, 0.0)
+    assert min([unpriced, priced], key=worth._best_first) is priced
+    assert min([priced, better], key=worth._best_first) is better
+    answers = [outcomes._Answer("a", 1.0, None), outcomes._Answer("b", 1.0, 0.01)]
+    assert outcomes._oracle([(None, answers)]).chosen == {"b": 1}
 
 
 def test_outcomes_without_a_choice_are_means_only(tmp_path: Path) -> None:
