@@ -2,8 +2,8 @@
 
 Logistic regression on MiniLM's embeddings of the last user turn is held against our own model: the same rows are
 judged, in the folds of `training.evaluate`, so that neither has learned anything of the dataset that it judges.
-Printed are macro-F1 over the four text tasks and the two visual ones, and the median CPU time of a decision: a request's
-text encoded and judged there, a request read and analysed with everything else that routing asks of it here.
+Printed are macro-F1 over the four text tasks and the two visual ones, and the median CPU time of a decision: a
+request's text encoded and judged there, a request read and analysed with everything else that routing asks of it here.
 
 Without files the shipped prompts are judged; with files their rows are. Encoding is slow without a graphics card: at
 most so many rows a dataset are taken (`--rows`), each with the beginning and the end of its text. Of the strengths of
@@ -161,7 +161,7 @@ def fit(rows: Sequence[Row], matrix: Mapping[str, Any], strength: float) -> Any:
 def times(
     encoder: Any, judged: Sequence[Raw], learned: Sequence[Row], matrix: Mapping[str, Any], strength: float
 ) -> tuple[float, float]:
-    """Return the median milliseconds of a decision that a core is busy, ours and the encoder's, taking turns over the same requests."""
+    """Return the median CPU milliseconds of a decision, ours and the encoder's, taking turns over the same requests."""
     text = [row for row in learned if row.task in TEXT_TASKS]
     model = fit(text, matrix, strength)
     chosen = random.Random(0).sample(list(judged), min(TIMED, len(judged)))
