@@ -7,6 +7,8 @@ import json
 import mimetypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,7 @@ import typer
 
 from qwenroute.cli import options
 from qwenroute.cli.route import row
-from qwenroute.errors import InvalidRequest
+from qwenroute.errors import CallFailed, InvalidRequest
 
 if TYPE_CHECKING:
     from qwenroute.client import Hints, Router
@@ -48,7 +50,6 @@ def ask(
     QWENROUTE_SELF_HOSTED_MODELS, or run `qwenroute simulate` and export what it prints.
     """
     from qwenroute.client import Router  # noqa: PLC0415
-    from qwenroute.routing import explain as in_words  # noqa: PLC0415
 
     if speak is not None and (speak.is_dir() or not os.access(speak.resolve().parent, os.W_OK)):
         raise InvalidRequest(f"`--speak {speak}`: no file can be written there", param="speak")
@@ -70,24 +71,35 @@ def ask(
     if top:
         hints["quality"] = "top"
     with Router(policy, registry=options.registry(overlay), on=options.day(on)) as router:
-        if explain:
-            modalities = None if speak is None else ["text", "audio"]
-            decision = router.route(model=model, messages=messages, qwenroute=hints, modalities=modalities)
-            typer.echo(in_words(decision) + "\n", err=True)
         if as_json or speak is not None:
-            _whole(router, model, messages, hints, speak, as_json=as_json)
+            _whole(router, model, messages, hints, speak, as_json=as_json, explain=explain)
         else:
-            _streamed(router, model, messages, hints)
+            _streamed(router, model, messages, hints, explain=explain)
 
 
-def _streamed(router: Router, model: str, messages: list[dict[str, object]], hints: Hints) -> None:
+@contextmanager
+def _explaining(*, wanted: bool) -> Iterator[None]:
+    """Explain a call that fails, too."""
+    try:
+        yield
+    except CallFailed as failed:
+        _explain(failed.record, wanted=wanted)
+        raise
+
+
+def _explain(record: Record, *, wanted: bool) -> None:
+    """Say why, of the call that was made: `route` asks no encoder, and could decide otherwise."""
+    if wanted:
+        from qwenroute.routing import explain  # noqa: PLC0415
+
+        typer.echo(explain(record.decision) + "\n", err=True)
+
+
+def _streamed(router: Router, model: str, messages: list[dict[str, object]], hints: Hints, *, explain: bool) -> None:
     thinking = False
-    stream = router.chat.completions.create(
-        model=model,
-        messages=messages,
-        stream=True,
-        qwenroute=hints,
-    )
+    with _explaining(wanted=explain):
+        stream = router.chat.completions.create(model=model, messages=messages, stream=True, qwenroute=hints)
+    _explain(stream.route, wanted=explain)
     with stream:
         for chunk in stream:
             delta = chunk.choices[0].delta if chunk.choices else None
@@ -103,15 +115,24 @@ def _streamed(router: Router, model: str, messages: list[dict[str, object]], hin
 
 
 def _whole(
-    router: Router, model: str, messages: list[dict[str, object]], hints: Hints, speak: Path | None, *, as_json: bool
+    router: Router,
+    model: str,
+    messages: list[dict[str, object]],
+    hints: Hints,
+    speak: Path | None,
+    *,
+    as_json: bool,
+    explain: bool,
 ) -> None:
-    answer = router.chat.completions.create(
-        model=model,
-        messages=messages,
-        qwenroute=hints,
-        modalities=None if speak is None else ["text", "audio"],
-        audio=None if speak is None else {"format": "wav"},
-    )
+    with _explaining(wanted=explain):
+        answer = router.chat.completions.create(
+            model=model,
+            messages=messages,
+            qwenroute=hints,
+            modalities=None if speak is None else ["text", "audio"],
+            audio=None if speak is None else {"format": "wav"},
+        )
+    _explain(answer.route, wanted=explain)
     message = answer.choices[0].message
     if speak is not None:
         if message.audio is None:

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from qwenroute import AsyncRouter, Router, explain
+from qwenroute.cli.app import app
 from qwenroute.simulator import Simulator
 from qwenroute.testing import simulator
 from tests.embedding.encoders import fake_encoder
@@ -104,3 +106,20 @@ def test_the_synchronous_router_learns_from_examples_too(tmp_path: Path) -> None
             asked = [one for one in running.requests if one.path.endswith("/embeddings")]
             assert len(asked) == 1 + 8, "the examples are read once"
             assert router.route(**ask("why is my pod stuck in pending")).warnings != ()
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_the_command_line_explains_the_call_that_was_made(tmp_path: Path, more: list[str]) -> None:
+    """With the examples consulted, and where the call fails."""
+    path = tmp_path / "p.yaml"
+    with simulator() as running:
+        path.write_text(POLICY.format(own=running.self_hosted_url, encoder=running.self_hosted_url), encoding="utf-8")
+        ask_it = ["ask", "why is my pod stuck in pending", "--policy", str(path), "--explain", *more]
+        done = CliRunner().invoke(app, ask_it)
+        assert done.exit_code == 0, done.output
+        assert done.stderr.startswith("qwen2.5-coder-7b-instruct@own: ")
+        assert "like `why is my pod stuck in pending`" in done.stderr
+        running.fail("qwen2.5-coder-7b-instruct", "invalid-api-key")
+        failed = CliRunner().invoke(app, ask_it)
+        assert failed.exit_code != 0
+        assert failed.stderr.count("route `auto` of policy `p`") == 1
