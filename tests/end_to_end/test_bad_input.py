@@ -109,7 +109,7 @@ def test_an_unreadable_overlay_is_named(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"absent\.yaml:1:1: QR001 cannot read the file"):
         Registry.load([tmp_path / "absent.yaml"])
     broken = tmp_path / "broken.yaml"
-    broken.write_bytes(b"\xff\xfe\x00\x01")
+    broken.write_bytes(b"\xff\x00\x01")
     with pytest.raises(DocumentError, match="not UTF-8"):
         Registry.load([broken])
     broken.write_text("models: [\n")
