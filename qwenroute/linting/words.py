@@ -42,18 +42,15 @@ def _nested(value: object, joint: str) -> str:
 
 def _headers(value: object) -> str:
     found = value.items() if isinstance(value, Mapping) else ()
-    return " and ".join(
-        f"header {name} is there" if wanted in {"present", ("present",)} else f"header {name} is {_either(wanted)}"
-        for name, wanted in ((str(n), tuple(w) if isinstance(w, list) and len(w) == 1 else w) for n, w in found)
-    )
+    said = (f"header {name} is {'there' if wanted == 'present' else _either(wanted)}" for name, wanted in found)
+    return " and ".join(said)
 
 
 def _time(value: object) -> str:
-    if isinstance(value, list):
-        return " or ".join(_time(one) for one in value)
     told = value if isinstance(value, Mapping) else {}
     days = f"on {_either(told['days'])}" if told.get("days") else ""
-    hours = f"from {told['from']} to {told['to']}" if told.get("from") or told.get("to") else ""
+    begin, end = told.get("from"), told.get("to")
+    hours = f"from {begin} to {end}" if begin and end else f"from {begin}" if begin else f"until {end}" if end else ""
     return " ".join(filter(None, (days, hours)))
 
 

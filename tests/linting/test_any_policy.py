@@ -51,7 +51,9 @@ WHEN = st.fixed_dictionaries(
         "fim": st.booleans(),
         "tools": st.booleans(),
         "not": st.just({"input": ["image", "video"], "tenant": "a"}),
-        "any": st.just([{"thinking": True}, {"prompt_tokens": {"at_least": 10}, "headers": {"x": "present"}}]),
+        "any": st.just(
+            [{"thinking": True}, {"prompt_tokens": {"at_least": 10}, "headers": {"x": "present", "y": ["a", "b"]}}]
+        ),
         "time": st.just({"from": "22:00", "to": "06:00"}),
     },
 )

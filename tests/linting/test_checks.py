@@ -215,6 +215,8 @@ def test_severities(tmp_path: Path) -> None:
     path.write_text(OWN.replace("pool: text, fallback: ears", "pool: max"), encoding="utf-8")
     told = {one.code: one.severity for one in lint(load(path), Registry.load(), ON)}
     assert told == {"QR320": Severity.ERROR, "QR327": Severity.WARNING}
+    path.write_text(OWN.replace("pool: text, fallback: ears", "pool: text, fallback: max"), encoding="utf-8")
+    assert [one.severity for one in lint(load(path), Registry.load(), ON) if one.code == "QR320"] == [Severity.WARNING]
 
 
 def test_every_code_is_tested() -> None:

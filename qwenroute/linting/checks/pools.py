@@ -39,19 +39,21 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     for name, why in subject.unusable.items():
         yield subject.error(("endpoints", name, "models"), "QR325", why)
     yield from _members(subject)
-    told: set[str] = set()
+    told: dict[str, Diagnostic] = {}
     for route, rules in subject.loaded.file.routes.items():
         for index, (written, rule) in enumerate(zip(rules, subject.policy.routes[route].rules, strict=True)):
             at: Trail = ("routes", route, index)
+            limits = rule.limits or subject.policy.limits
             chain = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
-            dead = [name for name, _ in chain if _never(subject, name, rule.limits or subject.policy.limits)]
-            for name, place in chain:
-                if name in dead and (name not in told or rule.limits is not None):
-                    told.add(name)
-                    yield _emptied(subject, name, place, rule.limits or subject.policy.limits)
-            if rule.pool not in dead:
+            dead = [(name, place) for name, place in chain if _never(subject, name, limits)]
+            for name, place in dead:
+                found = _emptied(subject, name, place, limits, whole=len(dead) == len(chain))
+                if name not in told or found.severity < told[name].severity:  # error before warning
+                    told[name] = found
+            if (rule.pool, (*at, "pool")) not in dead:
                 yield from _serving(subject, at, written, rule)
             yield from _idle(subject, chain)
+    yield from told.values()
     yield from _alone(subject)
 
 
@@ -105,16 +107,18 @@ def _never(subject: Subject, name: str, limits: Limits) -> bool:
     return all(standing_reason(deployment, limits) is not None for deployment in members)
 
 
-def _emptied(subject: Subject, name: str, place: Trail, limits: Limits) -> Diagnostic:
+def _emptied(subject: Subject, name: str, place: Trail, limits: Limits, *, whole: bool) -> Diagnostic:
+    """Say why a pool is empty: an error where nothing else follows, so that its rule serves nobody."""
+    tell = subject.error if whole else subject.warning
     members = subject.possible.pool(subject.policy.pools[name])
     if not members:
         hint = "add an endpoint that serves one of its models, or take the pool out of the rule"
-        return subject.error(place, "QR320", f"nothing belongs to the pool `{name}`: no endpoint serves it", hint)
+        return tell(place, "QR320", f"nothing belongs to the pool `{name}`: no endpoint serves it", hint)
     reasons = Counter(why[1] for d in members if (why := standing_reason(d, limits)) is not None)
     reason, _ = reasons.most_common(1)[0]
     most = "most since " if len(reasons) > 1 else ""
     message = f"nothing of the pool `{name}` can ever be called ({len(members)} left out): {most}{reason}"
-    return subject.error(place, "QR321", message, "widen `limits`, or add an endpoint that is within them")
+    return tell(place, "QR321", message, "widen `limits`, or add an endpoint that is within them")
 
 
 def _serving(subject: Subject, at: Trail, written: schema.Rule, rule: Rule) -> Iterator[Diagnostic]:
