@@ -65,7 +65,7 @@ CHANGES: list[tuple[str, str, str, str, int]] = [
     ("QR324", "pool: text, fallback: ears", "pool: text, fallback: [ears, both]", "`both` adds nothing", 16),
     ("QR326", "[qwen2.5-7b-instruct]}", "[qwen2.5-7b-instruct, qwq-32b]}", "no endpoint serves `qwq-32b`", 10),
     ("QR326", "[qwen2.5-7b-instruct]}", "[qwen2.5-7b-instruct], except: [qwq-32b]}", "does not belong", 10),
-    ("QR327", "version: 1", "version: 1", "all there is for images and sound and videos (rules `rest`, `heard`)", 15),
+    ("QR327", "version: 1", "version: 1", "all there is for images, sound and videos (rules `rest`, `heard`)", 15),
     ("QR350", "routes:", "limits: {deadline_s: 20}\nroutes:", "`first_token_s` (60 s)", 12),
     ("QR351", "routes:", "limits: {max_attempts: 2}\nroutes:", "no fallback is called", 12),
     ("QR351", "routes:", "retries: {per_step: 7}\nroutes:", "7, and one request has 5 attempts", 12),

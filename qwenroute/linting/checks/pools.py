@@ -163,7 +163,8 @@ def _alone(subject: Subject) -> Iterator[Diagnostic]:
                     at: Trail = ("routes", route, index, "pool")
                     alone.setdefault(able.pop(), []).append((what, rule.name, at))
     for deployment, found in alone.items():
-        kinds = " and ".join(dict.fromkeys(what for what, _, _ in found))
+        *others, last = dict.fromkeys(what for what, _, _ in found)
+        kinds = f"{', '.join(others)} and {last}" if others else last
         names = [f"`{name}`" for name in dict.fromkeys(name for _, name, _ in found)]
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         where = f"rule {listed}" if len(names) == 1 else f"rules {listed}"
