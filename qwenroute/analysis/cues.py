@@ -1,6 +1,6 @@
 """What in a text hints at its task: words, phrases and shapes, in many languages.
 
-A cue is a name; what it says about the task and the difficulty is in `weights.py`. Words are
+A cue is a name; what it says about the task and the difficulty is in `weights.json`. Words are
 looked up in one table by set intersection. Scripts that write without blanks are searched for
 substrings. Shapes are regular expressions without nested repetition, each behind a cheap test.
 """

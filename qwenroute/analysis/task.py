@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from operator import add
+from struct import Struct
 from typing import NamedTuple, Protocol
 
+from qwenroute.analysis import weights
 from qwenroute.analysis.cues import cues, words_of
 from qwenroute.analysis.view import View
-from qwenroute.analysis.weights import (
-    DIFFICULTY,
-    DIFFICULTY_TEMPERATURE,
-    DIFFICULTY_WORDS,
-    TASK,
-    TASK_TEMPERATURE,
-    TASK_WORDS,
-    VISUAL,
-    VISUAL_TEMPERATURE,
-    VISUAL_WORDS,
-)
 from qwenroute.domain.signals import Difficulty, Task
-
-Weights = Mapping[str, tuple[int, ...]]
 
 TEXT_TASKS = (Task.MATH, Task.CODE, Task.REASONING, Task.GENERAL)
 VISUAL_TASKS = (Task.VISION, Task.VISION_REASONING)
@@ -80,54 +69,92 @@ class Evidence(NamedTuple):
     words: Set[str]
 
 
-class Model(NamedTuple):
-    """One softmax: what cues and words add, in hundredths, and how far to trust the sum."""
+_LANE = 32
+_HALF = 1 << (_LANE - 1)
 
-    cues: Weights
-    words: Weights
-    known: frozenset[str]
-    temperature: float
 
-    def best(self, evidence: Iterable[Evidence]) -> tuple[int, float]:
-        """Return the likeliest class and its probability.
+class Softmaxes:
+    """Tables that are asked together: what cues and words add to every class of each, in hundredths.
 
-        Whole numbers are added, so the order in which a set gives its words does not show.
-        """
-        sums = [float(weight) for weight in self.cues[""]]
-        cues, words, known = self.cues, self.words, self.known
+    A row is one whole number with the weights side by side in lanes of 32 bits, so that adding the rows
+    adds all the weights at once, exactly, and the order in which a set gives its words does not show.
+    """
+
+    __slots__ = ("_cues", "_known", "_middle", "_start", "_unpack", "_words")
+
+    def __init__(self, *tables: weights.Table) -> None:
+        self._cues = _side_by_side([table.cues for table in tables], tables)
+        self._words = _side_by_side([table.words for table in tables], tables)
+        self._known = frozenset(self._words)
+        lanes = Struct(f"<{sum(len(table.classes) for table in tables)}I")
+        self._unpack = lanes
+        # Half of what a lane holds keeps negative sums from borrowing of the next lane.
+        self._middle = int.from_bytes(lanes.pack(*[_HALF] * (lanes.size // 4)), "little")
+        self._start = self._lanes(self._cues[""])
+
+    def sums(self, evidence: Iterable[Evidence]) -> list[float]:
+        """Return what the evidence comes to for the classes of all the tables, one after another."""
+        sums = [float(weight) for weight in self._start]
+        cues, words, known = self._cues, self._words, self._known
         for share, seen, spoken in evidence:
-            rows = [cues[cue] for cue in seen if cue in cues]
-            rows += [words[word] for word in known & spoken]
-            if rows:
-                for index, total in enumerate(map(sum, zip(*rows, strict=True))):
-                    sums[index] += share * total
-        top, scale = max(sums), self.temperature * 100
-        return sums.index(top), round(1 / sum(math.exp((one - top) / scale) for one in sums), 4)
+            total = sum([cues[cue] for cue in seen if cue in cues])
+            total += sum([words[word] for word in known & spoken])
+            for index, weight in enumerate(self._lanes(total)):
+                sums[index] += share * weight
+        return sums
+
+    def _lanes(self, total: int) -> list[int]:
+        lanes = self._unpack
+        return [lane - _HALF for lane in lanes.unpack((total + self._middle).to_bytes(lanes.size, "little"))]
 
 
-_TASK = Model(TASK, TASK_WORDS, frozenset(TASK_WORDS), TASK_TEMPERATURE)
-_VISUAL = Model(VISUAL, VISUAL_WORDS, frozenset(VISUAL_WORDS), VISUAL_TEMPERATURE)
-_DIFFICULTY = Model(DIFFICULTY, DIFFICULTY_WORDS, frozenset(DIFFICULTY_WORDS), DIFFICULTY_TEMPERATURE)
+def _side_by_side(rows: Sequence[weights.Rows], tables: Sequence[weights.Table]) -> dict[str, int]:
+    packed: dict[str, int] = {}
+    place = 0
+    for table, many in zip(rows, tables, strict=True):
+        for name, row in table.items():
+            whole = sum(weight << (_LANE * index) for index, weight in enumerate(row, place))
+            packed[name] = packed.get(name, 0) + whole
+        place += len(many.classes)
+    return packed
+
+
+def likeliest(sums: Sequence[float], temperature: float) -> tuple[int, float]:
+    """Return the class with the highest sum, and its probability."""
+    top, scale = max(sums), temperature * 100
+    return sums.index(top), round(1 / sum([math.exp((one - top) / scale) for one in sums]), 4)
+
+
+_TABLES = weights.read()
+_DIFFICULTY = _TABLES["difficulty"]
+_TEXT, _VISUAL = _TABLES["text"], _TABLES["visual"]
+_OF_TEXTS, _OF_PICTURES = Softmaxes(_TEXT, _DIFFICULTY), Softmaxes(_VISUAL, _DIFFICULTY)
 _NO_WORDS: frozenset[str] = frozenset()
 
 
 class Learned:
-    """Adds up what words, phrases and shapes say (`cues.py`), as learned by `training` (`weights.py`)."""
+    """Adds up what words, phrases and shapes say (`cues.py`), as learned by `training` (`weights.json`)."""
 
     def classify(self, view: View) -> Judgement:
         """Return the task and the difficulty; audio is settled by what is attached."""
         seen = evidence(view)
+        seeing = view.sees and not view.hears
+        sums = (_OF_PICTURES if seeing else _OF_TEXTS).sums(seen)
+        tasks, levels = sums[: -len(LEVELS)], sums[-len(LEVELS) :]
         if view.hears:
             task, confidence = Task.AUDIO, 1.0
-        elif view.sees:
-            index, confidence = _VISUAL.best(seen)
+        elif seeing:
+            index, confidence = likeliest(tasks, _VISUAL.temperature)
             task = VISUAL_TASKS[index]
         elif view.fim:
             task, confidence = Task.CODE, 0.99
         else:
-            index, confidence = _TASK.best(seen)
+            index, confidence = likeliest(tasks, _TEXT.temperature)
             task = TEXT_TASKS[index]
-        index, sureness = _DIFFICULTY.best([*seen, Evidence(1.0, (f"task:{task}",), _NO_WORDS)])
+        as_task = _DIFFICULTY.cues.get(f"task:{task}")
+        if as_task is not None:
+            levels = list(map(add, levels, as_task))
+        index, sureness = likeliest(levels, _DIFFICULTY.temperature)
         if task is Task.MATH and "proof_phrase" in seen[0].cues:
             # Few openly licensed prompts ask for proofs: this is said by hand, not learned.
             index, sureness = LEVELS.index(Difficulty.HARD), max(sureness, PROOF_SURENESS)

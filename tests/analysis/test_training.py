@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from qwenroute.analysis import weights
+from qwenroute.analysis import task, weights
 from qwenroute.domain.signals import Task
 from training import rows
 
@@ -49,8 +51,42 @@ def test_our_own_prompts_are_well_formed() -> None:
 @pytest.mark.slow
 def test_training_again_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`make train` writes what is shipped."""
+    shipped = weights.PATH.read_bytes()
     train = importlib.import_module("training.train")
-    monkeypatch.setattr(train, "WEIGHTS", tmp_path / "weights.py")
+    monkeypatch.setattr(weights, "PATH", tmp_path / "weights.json")
     train.main()
-    assert weights.__file__ is not None
-    assert (tmp_path / "weights.py").read_bytes() == Path(weights.__file__).read_bytes()
+    assert (tmp_path / "weights.json").read_bytes() == shipped
+
+
+def test_what_is_shipped_is_what_training_would_write() -> None:
+    """Reading the weights and writing them again changes no byte, so nobody edits them by hand unnoticed."""
+    train = importlib.import_module("training.train")
+    assert train.written(weights.read()).encode() == weights.PATH.read_bytes()
+
+
+def test_every_row_has_a_weight_for_each_class() -> None:
+    """Cues and words alike; the classes are those that the analysis knows, in its order."""
+    classes = {"text": task.TEXT_TASKS, "visual": task.VISUAL_TASKS, "difficulty": task.LEVELS}
+    tables = weights.read()
+    assert {name: tuple(table.classes) for name, table in tables.items()} == classes
+    for table in tables.values():
+        assert "" in table.cues
+        assert {len(row) for rows in (table.cues, table.words) for row in rows.values()} == {len(table.classes)}
+
+
+def test_loading_the_analysis_where_no_bytecode_is_kept_takes_little_time(tmp_path: Path) -> None:
+    """At most 150 ms are meant (`make bench` says); twice that is a mistake such as weights in Python again."""
+    took = min(_loading(tmp_path / str(turn)) for turn in range(3))
+    assert took < 0.3
+
+
+def _loading(no_bytecode_here: Path) -> float:
+    """Return the seconds of CPU that a new interpreter takes to import the analysis and judge a request."""
+    program = (
+        "import time; began = time.process_time()\n"
+        "from qwenroute.analysis import analyse, read_request\n"
+        "analyse(read_request({'messages': [{'role': 'user', 'content': 'hello'}]}))\n"
+        "print(time.process_time() - began)"
+    )
+    command = [sys.executable, "-B", "-X", f"pycache_prefix={no_bytecode_here}", "-c", program]
+    return float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
