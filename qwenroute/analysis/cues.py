@@ -249,10 +249,11 @@ _LATEX = re.compile(
     r"begin|text|log|sin|cos|lim|circ|overline|quad|qquad|in|ne|pm|div|equiv)(?![a-z])"
 )
 _DOLLARS = re.compile(r"\$[^$\n]{1,200}\$")
-_OPTION = re.compile(r"^ {0,4}\(?[A-Ea-e1-5][).、．:：]", re.MULTILINE)
-_NUMBER_OPTION = re.compile(r"^ {0,4}\(?[A-Ea-e1-5][).、．:：] ?[-$\\(£€₹Rs. ]{0,4}\d", re.MULTILINE)
+# Searching for line ends is quick, for the multiline `^` it is not: these are searched for in "\n" + text.
+_OPTION = re.compile(r"\n {0,4}\(?[A-Ea-e1-5][).、．:：]")
+_NUMBER_OPTION = re.compile(r"\n {0,4}\(?[A-Ea-e1-5][).、．:：] ?[-$\\(£€₹Rs. ]{0,4}\d")
 _CODE_LINE = re.compile(
-    r"^[ \t]{0,24}(?:def |class \w+[:({]|import \w|from \w+ import|#include|public |private |function\s*\w*\(|const |"
+    r"\n[ \t]{0,24}(?:def |class \w+[:({]|import \w|from \w+ import|#include|public |private |function\s*\w*\(|const |"
     r"let \w+ =|"
     r"var \w+ =|return\b|for ?\(|if ?\(|select\s.{1,200}\sfrom\b|create table|insert into|<\?php|<!doctype|</?\w+>|"
     r"print\(|console\.|\$ ?\w+|>>> |@\w+$|\w+\.\w+\()",
@@ -279,6 +280,7 @@ def _classes() -> bytes:
 
 
 _CLASSES = _classes()
+_NUMBERS = (b" 0", b",0", b"a0", b"+0", b"(0")
 _SUMS = (b"0+0", b"0 + 0", b"0+a", b"0 + a", b"a + 0", b"a+0")
 _EQUATIONS = (b" a + ", b"0a + ", b"a(a) +", b"0a+", b" a+0", b"a^0", b"+ 0a", b"+0a")
 _IDENTIFIERS = (b"a_a", b"aA", b"a(", b"a.a")
@@ -344,7 +346,7 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
             add("dollars+")
     classes = b" " + text.encode("ascii", "replace").translate(_CLASSES)
     count = classes.count
-    numbers = count(b" 0") + count(b",0") + count(b"a0") + count(b"+0") + count(b"(0")
+    numbers = sum(map(count, _NUMBERS)) if b"0" in classes else 0
     add("no_number" if not numbers else "one_number" if numbers == 1 else "few_numbers" if numbers < 4 else "numbers")
     if b"+" in classes:
         if numbers and any(map(count, _SUMS)):
@@ -381,11 +383,12 @@ def _lines(text: str, names: list[str]) -> None:
     lines = text.count("\n")
     if 0 < lines < 6 and len(text) > 250 and _asks_of_a_passage(text):
         add("passage")
-    if lines > 1 and (options := len(_OPTION.findall(text))) > 1:
+    begun = "\n" + text
+    if lines > 1 and (options := len(_OPTION.findall(begun))) > 1:
         add("options" if options > 2 else "two_options")
-        if len(_NUMBER_OPTION.findall(text)) * 2 > options:
+        if len(_NUMBER_OPTION.findall(begun)) * 2 > options:
             add("number_options")
-    if (code := len(_CODE_LINE.findall(text))) > (1 if lines < 3 else 0) or (lines and code):
+    if (code := len(_CODE_LINE.findall(begun))) > (1 if lines < 3 else 0) or (lines and code):
         add("code_line")
         if code > 3:
             add("code_line+")
@@ -404,5 +407,5 @@ def _asks_of_a_passage(text: str) -> bool:
     first, last = paragraphs[0].strip(), paragraphs[-1].strip()
     return (
         (len(first) < 200 and first.endswith(_QUESTION_ENDS) and len(last) > len(first))
-        or (len(last) < 200 and len(first) > len(last) and not _OPTION.match(last) and last.endswith(_QUESTION_ENDS))
+        or (len(last) < 200 and len(first) > len(last) and not _OPTION.match("\n" + last) and last.endswith(_QUESTION_ENDS))
     )  # fmt: skip

@@ -35,8 +35,15 @@ SHORT_WORDS: Mapping[str, str] = {
     "id": "dan yang di dari untuk dengan ini itu adalah pada berapa apa tidak akan dalam saya tulis bagaimana",
     "sw": "na ya wa kwa ni za la katika kila ngapi je yake ana ana kama hii siku alikuwa ikiwa mara",
 }
-_LANGUAGES = {name: frozenset(words.split()) for name, words in SHORT_WORDS.items()}
-_ALL_SHORT_WORDS = frozenset().union(*_LANGUAGES.values())
+_LETTER = {name: chr(ord("A") + index) for index, name in enumerate(SHORT_WORDS)}
+"""One letter for each language, in the order of the table."""
+_LANGUAGES = {letter: name for name, letter in _LETTER.items()}
+_SPEAKERS: dict[str, str] = {}
+"""The letters of the languages that have a word."""
+for _name, _list in SHORT_WORDS.items():
+    for _word in set(_list.split()):
+        _SPEAKERS[_word] = _SPEAKERS.get(_word, "") + _LETTER[_name]
+_ALL_SHORT_WORDS = frozenset(_SPEAKERS)
 
 _LETTERS: Mapping[str, tuple[str, ...]] = {
     "vi": ("ạ", "ả", "ấ", "ầ", "ậ", "ế", "ề", "ể", "ệ", "ộ", "ớ", "ờ", "ợ", "ư", "ơ", "đ"),
@@ -129,18 +136,13 @@ _NOT_LATIN = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJK
 
 
 def _by_words(text: str, words: Set[str]) -> str:
-    short = words & _ALL_SHORT_WORDS
-    scores = {name: len(short & own) for name, own in _LANGUAGES.items()} if short else {}
+    spoken = "".join([_SPEAKERS[word] for word in words & _ALL_SHORT_WORDS])
     if not text.isascii():
         sample = text[:SAMPLE_CHARS].lower()
         for name, letters in _LETTERS.items():
-            extra = sum(letter in sample for letter in letters)
-            if extra:
-                scores[name] = scores.get(name, 0) + 2 * extra
-    if scores:
+            spoken += _LETTER[name] * 2 * sum(letter in sample for letter in letters)
+    if spoken:
         # The order of the table decides a tie: English first.
-        best = max(scores, key=lambda name: scores[name])
-        if scores[best]:
-            return best
+        return _LANGUAGES[max(sorted(set(spoken)), key=spoken.count)]
     # Code, names and bare questions in plain letters are English more often than anything else.
     return "en" if any(word.isascii() and len(word) > 1 for word in words) else UNKNOWN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from operator import add
 from struct import Struct
 from typing import NamedTuple, Protocol
@@ -69,54 +69,46 @@ class Evidence(NamedTuple):
     words: Set[str]
 
 
-_LANE = 32
-_HALF = 1 << (_LANE - 1)
+_LANE_BITS = 32
+_HALF = 1 << (_LANE_BITS - 1)
 
 
 class Softmaxes:
     """Tables that are asked together: what cues and words add to every class of each, in hundredths.
 
-    A row is one whole number with the weights side by side in lanes of 32 bits, so that adding the rows
+    A row is one whole number, its weights side by side in lanes of 32 bits, so that adding up the rows
     adds all the weights at once, exactly, and the order in which a set gives its words does not show.
     """
 
-    __slots__ = ("_cues", "_known", "_middle", "_start", "_unpack", "_words")
-
     def __init__(self, *tables: weights.Table) -> None:
-        self._cues = _side_by_side([table.cues for table in tables], tables)
-        self._words = _side_by_side([table.words for table in tables], tables)
+        self._lanes = Struct(f"<{sum(len(table.classes) for table in tables)}I")
+        # Half of what a lane holds, so that no negative sum borrows from its neighbour.
+        self._halves = int.from_bytes(self._lanes.pack(*[_HALF] * (self._lanes.size // 4)), "little")
+        self._cues: dict[str, int] = {}
+        self._words: dict[str, int] = {}
+        first = 0
+        for table in tables:
+            for rows, known in ((table.cues, self._cues), (table.words, self._words)):
+                for name, row in rows.items():
+                    beside = sum(weight << lane * _LANE_BITS for lane, weight in enumerate(row, first))
+                    known[name] = known.get(name, 0) + beside
+            first += len(table.classes)
         self._known = frozenset(self._words)
-        lanes = Struct(f"<{sum(len(table.classes) for table in tables)}I")
-        self._unpack = lanes
-        # Half of what a lane holds keeps negative sums from borrowing of the next lane.
-        self._middle = int.from_bytes(lanes.pack(*[_HALF] * (lanes.size // 4)), "little")
-        self._start = self._lanes(self._cues[""])
 
     def sums(self, evidence: Iterable[Evidence]) -> list[float]:
-        """Return what the evidence comes to for the classes of all the tables, one after another."""
-        sums = [float(weight) for weight in self._start]
+        """Return what the evidence comes to for the classes of all tables, one table after another."""
         cues, words, known = self._cues, self._words, self._known
+        sums = list(map(float, self._apart(cues[""])))
         for share, seen, spoken in evidence:
             total = sum([cues[cue] for cue in seen if cue in cues])
             total += sum([words[word] for word in known & spoken])
-            for index, weight in enumerate(self._lanes(total)):
+            for index, weight in enumerate(self._apart(total)):
                 sums[index] += share * weight
         return sums
 
-    def _lanes(self, total: int) -> list[int]:
-        lanes = self._unpack
-        return [lane - _HALF for lane in lanes.unpack((total + self._middle).to_bytes(lanes.size, "little"))]
-
-
-def _side_by_side(rows: Sequence[weights.Rows], tables: Sequence[weights.Table]) -> dict[str, int]:
-    packed: dict[str, int] = {}
-    place = 0
-    for table, many in zip(rows, tables, strict=True):
-        for name, row in table.items():
-            whole = sum(weight << (_LANE * index) for index, weight in enumerate(row, place))
-            packed[name] = packed.get(name, 0) + whole
-        place += len(many.classes)
-    return packed
+    def _apart(self, total: int) -> list[int]:
+        lanes = self._lanes
+        return [lane - _HALF for lane in lanes.unpack((total + self._halves).to_bytes(lanes.size, "little"))]
 
 
 def likeliest(sums: Sequence[float], temperature: float) -> tuple[int, float]:
@@ -126,9 +118,13 @@ def likeliest(sums: Sequence[float], temperature: float) -> tuple[int, float]:
 
 
 _TABLES = weights.read()
-_DIFFICULTY = _TABLES["difficulty"]
-_TEXT, _VISUAL = _TABLES["text"], _TABLES["visual"]
-_OF_TEXTS, _OF_PICTURES = Softmaxes(_TEXT, _DIFFICULTY), Softmaxes(_VISUAL, _DIFFICULTY)
+_TEXT = Softmaxes(_TABLES["text"], _TABLES["difficulty"])
+_VISUAL = Softmaxes(_TABLES["visual"], _TABLES["difficulty"])
+_TEMPERATURE = {name: table.temperature for name, table in _TABLES.items()}
+_LEVELS_OF_TASK = {
+    task: row for task in Task if (row := _TABLES["difficulty"].cues.get(f"task:{task}")) is not None
+}
+del _TABLES
 _NO_WORDS: frozenset[str] = frozenset()
 
 
@@ -138,23 +134,21 @@ class Learned:
     def classify(self, view: View) -> Judgement:
         """Return the task and the difficulty; audio is settled by what is attached."""
         seen = evidence(view)
-        seeing = view.sees and not view.hears
-        sums = (_OF_PICTURES if seeing else _OF_TEXTS).sums(seen)
+        sums = (_VISUAL if view.sees else _TEXT).sums(seen)
         tasks, levels = sums[: -len(LEVELS)], sums[-len(LEVELS) :]
         if view.hears:
             task, confidence = Task.AUDIO, 1.0
-        elif seeing:
-            index, confidence = likeliest(tasks, _VISUAL.temperature)
+        elif view.sees:
+            index, confidence = likeliest(tasks, _TEMPERATURE["visual"])
             task = VISUAL_TASKS[index]
         elif view.fim:
             task, confidence = Task.CODE, 0.99
         else:
-            index, confidence = likeliest(tasks, _TEXT.temperature)
+            index, confidence = likeliest(tasks, _TEMPERATURE["text"])
             task = TEXT_TASKS[index]
-        as_task = _DIFFICULTY.cues.get(f"task:{task}")
-        if as_task is not None:
-            levels = list(map(add, levels, as_task))
-        index, sureness = likeliest(levels, _DIFFICULTY.temperature)
+        if task in _LEVELS_OF_TASK:
+            levels = list(map(add, levels, _LEVELS_OF_TASK[task]))
+        index, sureness = likeliest(levels, _TEMPERATURE["difficulty"])
         if task is Task.MATH and "proof_phrase" in seen[0].cues:
             # Few openly licensed prompts ask for proofs: this is said by hand, not learned.
             index, sureness = LEVELS.index(Difficulty.HARD), max(sureness, PROOF_SURENESS)
