@@ -31,6 +31,10 @@ TURN_STARTS = frozenset({"system\n", "user\n", "assistant\n", "assistant", "user
 """What stands before a text that does not continue the one before it."""
 
 
+_PLAIN = {role: f"{role}\n" for role in ("system", "user", "assistant")}
+"""What stands before a turn of one text, by the role whose turn it is."""
+
+
 class Piece(NamedTuple):
     """A text as it stands in the prompt, between fixed strings."""
 
@@ -78,7 +82,9 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
         content = message.get("content")
         if role == "system" and tools and index == 0:
             continue
-        if role == "tool":
+        if isinstance(content, str) and role in _PLAIN and "tool_calls" not in message:
+            found.append(Piece(_PLAIN[role], content))
+        elif role == "tool":
             # Results in a row share one user turn.
             before = "user\n<tool_response>\n"
             if previous == "tool":

@@ -133,12 +133,11 @@ class Estimate(NamedTuple):
 def estimate_request(request: Request) -> tuple[int, int]:
     """Return the tokens to expect of the prompt without its media, and their upper bound."""
     found, marks = pieces(request)
-    for before, _, after in found:
-        if before:
-            marks += FRAME_TOKENS[before]
-        if after:
-            marks += FRAME_TOKENS[after]
-    tokens, upper = estimate([piece.text for piece in found])
+    texts: list[str] = []
+    for before, text, after in found:
+        marks += FRAME_TOKENS[before] + FRAME_TOKENS[after]
+        texts.append(text)
+    tokens, upper = estimate(texts)
     return marks + round(tokens), marks + math.ceil(upper)
 
 
