@@ -406,7 +406,8 @@ def _asks_of_a_passage(text: str) -> bool:
     """Whether a short question stands apart, before or after a long paragraph."""
     paragraphs = text.strip().split("\n")
     first, last = paragraphs[0].strip(), paragraphs[-1].strip()
+    if len(first) < 200 and len(last) > len(first) and first.endswith(_QUESTION_ENDS):
+        return True
     return (
-        (len(first) < 200 and first.endswith(_QUESTION_ENDS) and len(last) > len(first))
-        or (len(last) < 200 and len(first) > len(last) and not _OPTION.match("\n" + last) and last.endswith(_QUESTION_ENDS))
-    )  # fmt: skip
+        len(last) < 200 and len(first) > len(last) and last.endswith(_QUESTION_ENDS) and not _OPTION.match("\n" + last)
+    )

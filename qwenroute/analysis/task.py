@@ -93,17 +93,15 @@ class Softmaxes:
                     beside = sum(weight << lane * _LANE_BITS for lane, weight in enumerate(row, first))
                     known[name] = known.get(name, 0) + beside
             first += len(table.classes)
-        self._known = frozenset(self._words)
+        self._before = [float(weight) for weight in self._apart(self._cues[""])]
 
     def sums(self, evidence: Iterable[Evidence]) -> list[float]:
         """Return what the evidence comes to for the classes of all tables, one table after another."""
-        cues, words, known = self._cues, self._words, self._known
-        sums = list(map(float, self._apart(cues[""])))
+        cue, word = self._cues.get, self._words.get
+        sums = self._before
         for share, seen, spoken in evidence:
-            total = sum([cues[cue] for cue in seen if cue in cues])
-            total += sum([words[word] for word in known & spoken])
-            for index, weight in enumerate(self._apart(total)):
-                sums[index] += share * weight
+            total = sum(filter(None, map(cue, seen))) + sum(filter(None, map(word, spoken)))
+            sums = [before + share * weight for before, weight in zip(sums, self._apart(total), strict=True)]
         return sums
 
     def _apart(self, total: int) -> list[int]:
@@ -121,9 +119,7 @@ _TABLES = weights.read()
 _TEXT = Softmaxes(_TABLES["text"], _TABLES["difficulty"])
 _VISUAL = Softmaxes(_TABLES["visual"], _TABLES["difficulty"])
 _TEMPERATURE = {name: table.temperature for name, table in _TABLES.items()}
-_LEVELS_OF_TASK = {
-    task: row for task in Task if (row := _TABLES["difficulty"].cues.get(f"task:{task}")) is not None
-}
+_LEVELS_OF_TASK = {task: row for task in Task if (row := _TABLES["difficulty"].cues.get(f"task:{task}")) is not None}
 del _TABLES
 _NO_WORDS: frozenset[str] = frozenset()
 

@@ -238,7 +238,8 @@ def _sample(texts: Sequence[str], chars: int) -> str:
     for text in texts:
         end = position + len(text)
         while index < _WINDOWS and starts[index] < end:
-            taken.append(text[starts[index] - position : starts[index] - position + width])
+            start = starts[index] - position
+            taken.append(text[start : start + width])
             index += 1
         position = end
     return "".join(taken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 
 from qwenroute.domain.budget import Funds, Payer
 from qwenroute.domain.decision import Candidate, Decision, Plan, Rejection, Step
@@ -26,7 +26,6 @@ from qwenroute.routing.target import NO_FIGURES, Figures, Survey, shape_of
 from qwenroute.routing.way import Way, find_way
 
 CountExactly = Callable[[Request], int | None]
-Look = Callable[[], Survey]
 
 _CLEAR: Mapping[str, Obstacle] = {}
 _NOTHING_TO_COMPARE = Alike()
@@ -117,7 +116,7 @@ def _along(
     if conditions is not None:
         figures, obstacles = target.figures(conditions), target.obstacles(conditions, now)
     shape = shape_of(signals, asked)
-    look: Look = cache(partial(_survey, signals, asked, fleet, way, shape, figures, spare))
+    look = Look(signals, asked, fleet, way, shape, figures, spare)
     key: Hashable = None
     most_usd = ceiling(asked, way.limits)
     if most_usd is None and spare is None:
@@ -171,17 +170,31 @@ def _along(
     return decision
 
 
-def _survey(
-    signals: Signals,
-    asked: Parameters,
-    fleet: Fleet,
-    way: Way,
-    shape: Hashable,
-    figures: Figures,
-    spare: Spare | None,
-) -> Survey:
-    needs = Needs(signals=signals, parameters=asked, limits=way.limits, usd_per=fleet.usd_per, spare=spare)
-    return way.target.survey(needs, way.objective, shape, figures.paces, way.latency)
+class Look:
+    """A survey that is made when someone first asks for it, and kept."""
+
+    __slots__ = ("_of", "_survey")
+
+    def __init__(
+        self,
+        signals: Signals,
+        asked: Parameters,
+        fleet: Fleet,
+        way: Way,
+        shape: Hashable,
+        figures: Figures,
+        spare: Spare | None,
+    ) -> None:
+        self._of = (signals, asked, fleet, way, shape, figures, spare)
+        self._survey: Survey | None = None
+
+    def __call__(self) -> Survey:
+        """Return the survey."""
+        if self._survey is None:
+            signals, asked, fleet, way, shape, figures, spare = self._of
+            needs = Needs(signals=signals, parameters=asked, limits=way.limits, usd_per=fleet.usd_per, spare=spare)
+            self._survey = way.target.survey(needs, way.objective, shape, figures.paces, way.latency)
+        return self._survey
 
 
 def _around(
