@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from qwenroute.analysis.parts import calls_of, parts_of
 from qwenroute.domain.request import Kind, Request
@@ -35,13 +34,8 @@ _PLAIN = {role: f"{role}\n" for role in ("system", "user", "assistant")}
 """What stands before a turn of one text, by the role whose turn it is."""
 
 
-class Piece(NamedTuple):
-    """A text as it stands in the prompt, between fixed strings."""
-
-    before: str
-    text: str
-    after: str = ""
-
+Piece = tuple[str, str, str]
+"""A text as it stands in the prompt, between fixed strings: before, text, after."""
 
 FRAME_TOKENS: Mapping[str, int] = {
     "": 0,
@@ -66,8 +60,8 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
     """Return the texts of the prompt in order, and the tokens of the marks between them."""
     if request.kind is Kind.COMPLETION:
         if request.suffix is None:
-            return [Piece("", request.prompt)], 0
-        return [Piece("", request.prompt), Piece("", request.suffix)], FIM_TOKENS
+            return [("", request.prompt, "")], 0
+        return [("", request.prompt, ""), ("", request.suffix, "")], FIM_TOKENS
     found: list[Piece] = []
     messages = request.messages
     marks = TURN_TOKENS * len(messages) + GENERATION_TOKENS
@@ -83,7 +77,7 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
         if role == "system" and tools and index == 0:
             continue
         if isinstance(content, str) and role in _PLAIN and "tool_calls" not in message:
-            found.append(Piece(_PLAIN[role], content))
+            found.append((_PLAIN[role], content, ""))
         elif role == "tool":
             # Results in a row share one user turn.
             before = "user\n<tool_response>\n"
@@ -94,13 +88,13 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
         else:
             calls = calls_of(message.get("tool_calls"))
             if calls and not content:
-                found.append(Piece("assistant", ""))
+                found.append(("assistant", "", ""))
             else:
                 _content(found, f"{role}\n", content)
             for call in calls:
                 function = call["function"]
-                found.append(Piece('\n<tool_call>\n{"name": "', function["name"]))
-                found.append(Piece('", "arguments": ', function.get("arguments", ""), "}\n</tool_call>"))
+                found.append(('\n<tool_call>\n{"name": "', function["name"], ""))
+                found.append(('", "arguments": ', function.get("arguments", ""), "}\n</tool_call>"))
         previous = str(role)
     if messages and messages[-1].get("partial") is True:
         marks -= GENERATION_TOKENS + 2
@@ -109,13 +103,13 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
 
 def _content(found: list[Piece], before: str, content: object, after: str = "") -> None:
     if isinstance(content, str):
-        found.append(Piece(before, content, after))
+        found.append((before, content, after))
         return
     texts = [part["text"] for part in parts_of(content) if part["type"] == "text"]
-    found.append(Piece(before, texts[0] if texts else "", "" if texts[1:] else after))
-    found.extend(Piece("", text) for text in texts[1:-1])
+    found.append((before, texts[0] if texts else "", "" if texts[1:] else after))
+    found.extend(("", text, "") for text in texts[1:-1])
     if texts[1:]:
-        found.append(Piece("", texts[-1], after))
+        found.append(("", texts[-1], after))
 
 
 def _tools(found: list[Piece], request: Request) -> int:
@@ -129,5 +123,5 @@ def _tools(found: list[Piece], request: Request) -> int:
     tools = request.params["tools"]
     if isinstance(tools, list | tuple):
         declared = "\n".join(json.dumps(tool, ensure_ascii=False, default=str) for tool in tools)
-        found.append(Piece(">\n", declared, "\n"))
+        found.append((">\n", declared, "\n"))
     return marks

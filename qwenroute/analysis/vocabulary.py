@@ -47,14 +47,14 @@ def count_exactly(request: Request) -> int | None:
     if vocabulary is None:
         return None
     found, marks = pieces(request)
-    if sum(len(piece.text) for piece in found) > MAX_CHARS:
+    if sum(len(text) for _, text, _ in found) > MAX_CHARS:
         return None
     if request.kind is Kind.COMPLETION:
-        return marks + sum(_count(vocabulary, piece.text) for piece in found)
+        return marks + sum(_count(vocabulary, text) for _, text, _ in found)
     total = marks
     turn: list[str] = []
     for piece in found:
-        if piece.before in TURN_STARTS:
+        if piece[0] in TURN_STARTS:
             total += _count(vocabulary, "".join(turn))
             turn = []
         turn += piece
