@@ -99,7 +99,9 @@ def decisions(console: Console, rounds: int) -> object:
                     runs.append(run)
                 medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
                 found[f"{kind}/{fleet}"] = {**medians, "total_us": medians["analyse_us"] + medians["decide_us"]}
-    table = Table(title="One decision, CPU µs (reasons: every score and rejection written out, for whoever reads them)")
+    table = Table(
+        title="One decision on a prompt never seen before, CPU µs (reasons: every score and rejection written out, for whoever reads them)"
+    )
     for column in (
         "prompt",
         "deployments",
@@ -242,7 +244,13 @@ def costs_before_use(console: Console, rounds: int) -> object:
             "" if size is None else f"{size['distributions']:.0f}",
         )
     console.print(table)
-    return {"imported": imported, "installed": installed}
+    analysis = footprint.analysis(max(3, rounds // 2))
+    console.print(
+        f"The analysis, until its first request is judged: {analysis['first_ms']:.0f} ms, "
+        f"{analysis['first_without_bytecode_ms']:.0f} ms where no bytecode is kept; "
+        f"its model holds {analysis['model_mb']:.1f} MB"
+    )
+    return {"imported": imported, "installed": installed, "analysis": analysis}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -22,6 +23,41 @@ IMPORTS = {
     "litellm": "import os; os.environ['LITELLM_LOCAL_MODEL_COST_MAP'] = 'True'; from litellm import Router",
 }
 TIMED = "import time; t = time.perf_counter(); {}; print((time.perf_counter() - t) * 1e3, flush=True); input()"
+
+# Import the analysis and judge a first request, the package itself (whose own imports stand above) apart.
+ANALYSIS = """
+import time
+import qwenroute
+began = time.process_time()
+from qwenroute.analysis import analyse, read_request
+analyse(read_request({"messages": [{"role": "user", "content": "What is 17 times 23?"}]}))
+print((time.process_time() - began) * 1e3)
+"""
+MODEL = """
+import tracemalloc
+from qwenroute.analysis import task, weights
+tracemalloc.start()
+text, visual, levels = (weights.read()[name] for name in ("text", "visual", "difficulty"))
+models = task.Softmaxes(text, levels), task.Softmaxes(visual, levels)
+del text, visual, levels
+print(tracemalloc.get_traced_memory()[0] / 1e6)
+"""
+
+
+def analysis(rounds: int) -> Figures:
+    """Return what the analysis costs: CPU ms until its first request is judged, MB of its model."""
+    with tempfile.TemporaryDirectory() as nothing:
+        cold = ["-B", "-X", f"pycache_prefix={nothing}"]
+        return {
+            "first_ms": min(_figure(ANALYSIS) for _ in range(rounds)),
+            "first_without_bytecode_ms": min(_figure(ANALYSIS, *cold) for _ in range(rounds)),
+            "model_mb": _figure(MODEL),
+        }
+
+
+def _figure(program: str, *options: str) -> float:
+    command = [sys.executable, *options, "-c", program]
+    return float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
 def imports(rounds: int) -> dict[str, Figures]:
