@@ -100,7 +100,7 @@ def decisions(console: Console, rounds: int) -> object:
                 medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
                 found[f"{kind}/{fleet}"] = {**medians, "total_us": medians["analyse_us"] + medians["decide_us"]}
     table = Table(
-        title="One decision on a prompt never seen before, CPU µs (reasons: every score and rejection written out, for whoever reads them)"
+        title="One decision on a prompt not seen before, CPU µs (reasons: all of them written out, for readers)"
     )
     for column in (
         "prompt",
