@@ -97,6 +97,8 @@ def quoted(value: object) -> str:
 
 
 def _word(given: Mapping[str, object], key: str, words: type[Word]) -> Word | None:
+    if key not in given:
+        return None
     value = _choice(given, key, [word.value for word in words])
     return None if value is None else words(value)
 
