@@ -86,7 +86,7 @@ def pieces(request: Request) -> tuple[list[Piece], int]:
                 marks -= TURN_TOKENS
             _content(found, before, content, "\n</tool_response>")
         else:
-            calls = calls_of(message.get("tool_calls"))
+            calls = calls_of(message.get("tool_calls")) if role == "assistant" else ()
             if calls and not content:
                 found.append(("assistant", "", ""))
             else:

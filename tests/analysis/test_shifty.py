@@ -82,6 +82,15 @@ def test_odd_texts_get_a_verdict(text: str) -> None:
     assert 0.33 <= found.difficulty_confidence <= 1
 
 
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_tool_calls_of_anyone_but_the_assistant_are_passed_over(role: str) -> None:
+    """No template writes them out, so nothing is expected of their shape."""
+    turns: list[dict[str, object]] = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
+    plain = analyse(read_request({"messages": turns}))
+    odd = [{**turn, "tool_calls": [None]} if turn["role"] == role else turn for turn in turns]
+    assert analyse(read_request({"messages": odd})).text_tokens == plain.text_tokens
+
+
 def test_an_empty_text_beside_a_picture_gets_a_verdict() -> None:
     """A picture alone is a visual task of low confidence, not an error."""
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
