@@ -141,7 +141,7 @@ def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> I
     """Find keys that this provider cannot do without."""
     needed = {"dashscope": ("region", "api_key"), "openai_compatible": ("base_url", "models"), "litellm": ("models",)}
     for key in needed.get(str(endpoint.get("provider")), ()):
-        if key not in endpoint:
+        if endpoint.get(key) is None:
             message = f"endpoint {quoted(at[-1])} needs `{key}` for the provider {endpoint['provider']}"
             yield document.diagnostic(at, "QR102", message)
 

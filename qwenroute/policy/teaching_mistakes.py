@@ -24,7 +24,7 @@ def teaching_mistakes(document: Document) -> Iterator[Diagnostic]:
         if not isinstance(entry, Mapping):
             continue
         at: Trail = ("teach", index)
-        there = [key for key in SIGNS if key in entry]
+        there = [key for key in SIGNS if entry.get(key) is not None]
         if len(there) != 1:
             said = f"has {' and '.join(f'`{key}`' for key in there)}" if there else "says for no request that it holds"
             hint = "give each line one of `keywords`, `pattern`, `examples`"
@@ -85,14 +85,15 @@ def _encoder(document: Document, top: Mapping[object, object], examples: list[Tr
         yield document.diagnostic(examples[MOST_EXAMPLES], "QR217", message, "keep those that differ most")
     if not isinstance(embedding, Mapping):
         return
-    if ("endpoint" in embedding) is ("base_url" in embedding):
+    endpoint, base_url = embedding.get("endpoint"), embedding.get("base_url")
+    if (endpoint is None) is (base_url is None):
         hint = "name one of the `endpoints`, or write the address of an encoder"
         yield document.diagnostic(("embedding",), "QR218", "`embedding` needs one of `endpoint` and `base_url`", hint)
-    elif "endpoint" in embedding and "api_key" in embedding:
+    elif endpoint is not None and embedding.get("api_key") is not None:
         message = "the endpoint's own key is used; a second one has no use"
         yield document.diagnostic(("embedding", "api_key"), "QR218", message)
     limits = top.get("limits")
-    if isinstance(limits, Mapping) and limits.get("regions") and "base_url" in embedding:
+    if isinstance(limits, Mapping) and limits.get("regions") and base_url is not None:
         message = "`limits.regions` keeps prompts in their regions, and this address states none"
         hint = "name an `endpoint` with a region, or leave `embedding` out"
         yield document.diagnostic(("embedding", "base_url"), "QR218", message, hint)

@@ -81,6 +81,12 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
         _LIMITS, "# limits:\ndeadline_s: 60\n", "17:1 QR101 unknown key `deadline_s`"
     ),
     "a secret in a comment's place": (_LIMITS, "retired: sk-abcdefghij\n", "16:1 QR110 a secret does not belong in this file"),
+    "a lesson without a sign": (_LIMITS, "teach: [{task: code, keywords: ~}]\n", "16:9 QR212 this line of `teach` says for no request"),
+    "models that are null": (_OWN, "    models: ~\n", "3:3 QR102 endpoint `own` needs `models`"),
+    "an encoder without an address": (
+        _LIMITS, "embedding: {endpoint: ~, model: m, min_similarity: 0.5}\nteach: [{task: code, examples: a}]\n",
+        "16:1 QR218 `embedding` needs one of `endpoint` and `base_url`",
+    ),
     "two lessons in one": (_LIMITS, "teach: [{task: code, keywords: a, pattern: b}]\n", "16:9 QR212 this line of `teach` has"),
     "an encoder for nobody": (
         _LIMITS, "embedding: {base_url: http://e/v1, model: m, min_similarity: 0.5}\n", "16:1 QR217 nothing here has"
