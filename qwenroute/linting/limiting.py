@@ -30,7 +30,7 @@ def capable(stage: Stage, signals: Signals, limits: Limits) -> Iterator[Deployme
     """Yield what of a stage can serve a request with these signals, its price apart."""
     needs = Needs(signals=signals, parameters=Parameters(completion=signals.fim), limits=limits, usd_per={})
     for deployment in stage.deployments:
-        thinking = thinks(deployment, switch_for(deployment, stage.role, signals))
+        thinking = thinks(deployment, switch_for(deployment, stage.thinks, signals))
         if all(gate(needs, deployment, thinking) is None for _, gate in _GATES):
             yield deployment
 

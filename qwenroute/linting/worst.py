@@ -43,5 +43,5 @@ def _worst(subject: Subject, deployment: Deployment, stage: Stage, limits: Limit
     assert deployment.price is not None  # as those who call it have seen
     signals = replace(plain(), text_tokens=tokens, text_tokens_upper=tokens)
     needs = Needs(signals=signals, parameters=Parameters(), limits=limits, usd_per=subject.usual.usd_per)
-    thinking = thinks(deployment, switch_for(deployment, stage.role, signals))
+    thinking = thinks(deployment, switch_for(deployment, stage.thinks, signals))
     return gates.worst_cost_usd(needs, deployment, deployment.price, thinks=thinking)

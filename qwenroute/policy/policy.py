@@ -86,6 +86,12 @@ class Pool:
         """What its deployments are asked for, where that is one thing."""
         return self.roles[0] if len(self.roles) == 1 else None
 
+    @property
+    def thinks(self) -> bool | None:
+        """Whether they are asked to think: as its roles agree; None where there are none, or they do not."""
+        wishes = {role.thinks for role in self.roles}
+        return wishes.pop() if len(wishes) == 1 else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:

@@ -109,7 +109,7 @@ class Fleet:
         for deployment in self.pool(pool):
             tiers.setdefault(_tier(deployment, pool.role), []).append(deployment)
         for tier in sorted(tiers) or (0,):
-            yield Stage(pool.name, pool.role, tuple(tiers.get(tier, ())))
+            yield Stage(pool.name, pool.role, tuple(tiers.get(tier, ())), pool.thinks)
 
 
 def _tier(deployment: Deployment, role: Role | None) -> int:

@@ -94,7 +94,12 @@ def _successors(name: str, found: Found, endpoints: list[Endpoint], fleet: Fleet
         following, gone = [], None
     allowed = {e.name for e in endpoints}
     stages = [
-        Stage(model, role, tuple(d for d in fleet.by_model.get(model, ()) if d.endpoint in allowed))
+        Stage(
+            model,
+            role,
+            tuple(d for d in fleet.by_model.get(model, ()) if d.endpoint in allowed),
+            None if role is None else role.thinks,
+        )
         for model in following
     ]
     return Target(

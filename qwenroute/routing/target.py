@@ -34,6 +34,8 @@ class Stage:
     pool: str
     role: Role | None
     deployments: tuple[Deployment, ...]
+    thinks: bool | None = None
+    """Whether those who can do either are asked to think; None: as they do by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ class Target:
             for deployment in passed:
                 if deployment.id in taken:
                     continue
-                switch = switch_for(deployment, stage.role, needs.signals)
+                switch = switch_for(deployment, stage.thinks, needs.signals)
                 thinking = thinks(deployment, switch)
                 too_much = _gate(gates.SIZE, needs, deployment, thinks=thinking)
                 if too_much is not None:
@@ -237,18 +239,18 @@ class Target:
         return step
 
 
-def switch_for(deployment: Deployment, role: Role | None, signals: Signals) -> bool | None:
+def switch_for(deployment: Deployment, asked: bool | None, signals: Signals) -> bool | None:
     """Return how to set the thinking of a hybrid; None leaves it alone.
 
-    The caller's wish counts first, then the role. A model named outright does as it does by itself,
-    unless that would exclude what else is asked for.
+    The caller's wish counts first, then what the pool's roles ask for. A model named outright does as
+    it does by itself, unless that would exclude what else is asked for.
     """
     if deployment.thinking is not Thinking.HYBRID:
         return None
     if signals.thinking is not None:
         return signals.thinking
-    if role is not None:
-        return role.thinks
+    if asked is not None:
+        return asked
     return False if deployment.thinking_default_on and excludes_thinking(signals) else None
 
 
@@ -285,7 +287,7 @@ def _screen(stage: Stage, needs: Needs) -> tuple[tuple[Deployment, ...], tuple[R
     passed: list[Deployment] = []
     rejections: list[Rejection] = []
     for deployment in stage.deployments:
-        switch = switch_for(deployment, stage.role, needs.signals)
+        switch = switch_for(deployment, stage.thinks, needs.signals)
         rejection = _gate(gates.CAPABILITY, needs, deployment, thinks=thinks(deployment, switch))
         if rejection is None:
             passed.append(deployment)
@@ -336,7 +338,7 @@ class _Bounds:
                 if signals is None:
                     windows.add(deployment.context_tokens)
                 else:
-                    thinking = thinks(deployment, switch_for(deployment, stage.role, signals))
+                    thinking = thinks(deployment, switch_for(deployment, stage.thinks, signals))
                     prompts.add(deployment.context_tokens - room(signals, deployment, thinks=thinking))
         self._prompts = sorted(prompts)
         self._windows = sorted(windows)

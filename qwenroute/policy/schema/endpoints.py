@@ -101,7 +101,8 @@ class Pool(Section):
     """A named set of deployments."""
 
     roles: Annotated[list[Role], BeforeValidator(listed)] = Field(default_factory=list)
-    """Deployments of models that serve any of these roles belong to it, whatever their ids."""
+    """Deployments of models that serve any of these roles belong to it, whatever their ids. Of one role, those made
+    for it come first; of several, the objective alone decides. Models that can think or not do as the roles ask."""
     models: Annotated[list[Word], BeforeValidator(listed)] = Field(default_factory=list)
     """And these models: an id, or `id@endpoint` for one place only."""
     endpoints: Words | None = None
