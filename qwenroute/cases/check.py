@@ -133,6 +133,7 @@ def _allowance(expect: Expect, decision: Decision) -> Iterator[Mismatch]:
         ("max_cost_usd", expect.max_cost_usd, plan.max_cost_usd),
         ("deadline_s", expect.deadline_s, plan.deadline_s),
         ("max_attempts", expect.max_attempts, plan.max_attempts),
+        ("max_output_tokens", expect.max_output_tokens, plan.max_output_tokens),
     ):
         if wanted is not None and wanted != got:
             yield Mismatch(key=key, expected=f"{wanted:g}", got="none" if got is None else f"{got:g}")

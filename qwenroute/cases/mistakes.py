@@ -15,7 +15,7 @@ from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.routing.gates import ORDER
 from qwenroute.routing.way import NAMED
 
-GATES = (*ORDER, *sorted({obstacle.gate for obstacle in STATES.values()}))
+GATES = (*ORDER, *sorted({obstacle.gate for obstacle in STATES.values()} - set(ORDER)))
 REFUSALS = tuple(
     name
     for name, kind in vars(errors).items()
@@ -119,6 +119,8 @@ def _unknown_names(case: schema.Case, document: Document, at: Trail, rehearsal: 
         yield from unknown((*within, "rejected", name), "gate", wanted.partition(":")[0].strip(), GATES, "QR408")
     for name in case.health or {}:
         yield from _unknown_place(name, document, (*at, "health", name), rehearsal)
+    for name in case.spent or {}:
+        yield from unknown((*at, "spent", name), "budget", name, [budget.name for budget in policy.budgets])
     if expect.refused is not None:
         kind = expect.refused.partition(":")[0].strip()
         yield from unknown((*within, "refused"), "error", kind, REFUSALS, "QR408")

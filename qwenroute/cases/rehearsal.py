@@ -7,7 +7,7 @@ from datetime import date
 
 from qwenroute.analysis import analyse
 from qwenroute.cases.case import Statement
-from qwenroute.cases.scene import Scene, Weather
+from qwenroute.cases.scene import Purse, Scene, Weather
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.request import Request
 from qwenroute.policy import Alike, Policy
@@ -58,12 +58,19 @@ class Rehearsal:
             QwenRouteError: what a caller would get instead.
         """
         fleet = self.fleet(scene.environ, scene.on)
+        policy = self.policy
+        weather = purse = None
+        if scene.health:
+            weather = Weather(scene.health, fleet.deployments, policy.resilience.objectives)
+        if policy.budgets:
+            purse = Purse(policy.budgets, scene.spent, policy.exchange.report, policy.local(scene.at, scene.on))
         return decide(
             request,
             statement.over(analyse(request)),
-            self.policy,
+            policy,
             fleet,
-            conditions=Weather(scene.health, fleet.deployments) if scene.health else None,
+            conditions=weather,
+            funds=purse,
             at=scene.at,
             alike=alike,
         )

@@ -11,7 +11,7 @@ from qwenroute.cases.coverage import Coverage, coverage
 from qwenroute.cases.mismatch import Mismatch
 from qwenroute.cases.rehearsal import Rehearsal
 from qwenroute.domain.decision import Decision
-from qwenroute.errors import InvalidRequest, NoDeployment, QwenRouteError
+from qwenroute.errors import BudgetExceeded, InvalidRequest, NoDeployment, QwenRouteError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def run_case(case: Case, rehearsal: Rehearsal) -> Outcome:
         if isinstance(case.request, InvalidRequest):
             raise case.request
         decision = rehearsal.decide(case.request, case.scene, case.statement, case.alike)
-    except NoDeployment as refusal:
+    except (BudgetExceeded, NoDeployment) as refusal:
         decision, error = refusal.decision, refusal
     except QwenRouteError as refusal:
         error = refusal

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
 
+from qwenroute.domain.budget import Allowance, Budget, Payer, units
 from qwenroute.domain.capability import Deployment
-from qwenroute.domain.health import Obstacle, Pace
+from qwenroute.domain.health import LatencyObjective, Obstacle, Pace, Timed
 
 STATES: Mapping[str, Obstacle] = MappingProxyType(
     {
@@ -28,6 +29,7 @@ class Lately:
     """What a deployment has been like; None: as the registry has it."""
 
     first_token_s: float | None = None
+    answer_s: float | None = None
     tokens_per_s: float | None = None
     error_rate: float = 0.0
 
@@ -42,6 +44,8 @@ class Scene:
     """In the time zone of the policy where it has none of its own."""
     health: Mapping[str, str | Lately] = field(default_factory=dict)
     """Deployment, model or `*@endpoint`, to one of `STATES` or to figures."""
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Budget to what is spent of it for whoever asks, in the currency of reports."""
 
 
 def names(deployment: Deployment) -> tuple[str, str, str]:
@@ -54,7 +58,12 @@ class Weather:
 
     revision = 0
 
-    def __init__(self, health: Mapping[str, str | Lately], deployments: Iterable[Deployment]) -> None:
+    def __init__(
+        self,
+        health: Mapping[str, str | Lately],
+        deployments: Iterable[Deployment],
+        objectives: Sequence[LatencyObjective] = (),
+    ) -> None:
         paces: dict[str, Pace] = {}
         blocked: dict[str, Obstacle] = {}
         for deployment in deployments:
@@ -62,7 +71,7 @@ class Weather:
                 if isinstance(stated, str):
                     blocked.setdefault(deployment.id, STATES[stated])
                 else:
-                    paces.setdefault(deployment.id, _pace(stated, deployment))
+                    paces.setdefault(deployment.id, _pace(stated, deployment, objectives))
         self.paces: Mapping[str, Pace] = paces
         self._blocked = blocked
 
@@ -80,10 +89,40 @@ def _stated(health: Mapping[str, str | Lately], deployment: Deployment) -> Itera
     return (health[name] for name in names(deployment) if name in health)
 
 
-def _pace(lately: Lately, deployment: Deployment) -> Pace:
+class Purse:
+    """What budgets have left, as stated: what routing reads of the accounts."""
+
+    def __init__(self, budgets: Sequence[Budget], spent: Mapping[str, float], currency: str, at: datetime) -> None:
+        """`at` is in the time zone that windows go by."""
+        assert at.tzinfo is not None
+        self._budgets = budgets
+        self._spent = spent
+        self._currency = currency
+        self._at = at
+        self._zone = at.tzinfo
+
+    def allowances(self, payer: Payer) -> Sequence[Allowance]:
+        """Return how each budget that counts the payer stands."""
+        return [
+            Allowance(
+                budget=budget,
+                scope=budget.scope(payer),
+                spent=units(self._spent.get(budget.name, 0.0)),
+                reserved=0,
+                currency=self._currency,
+                resets_at=datetime.fromtimestamp(budget.window.around(self._at.timestamp(), self._zone)[1], self._zone),
+            )
+            for budget in self._budgets
+            if budget.counts(payer)
+        ]
+
+
+def _pace(lately: Lately, deployment: Deployment, objectives: Sequence[LatencyObjective]) -> Pace:
     speed = deployment.speed
+    took = {Timed.FIRST_TOKEN: lately.first_token_s, Timed.ANSWER: lately.answer_s}
     return Pace(
         ttft_s=speed.ttft_s if lately.first_token_s is None else lately.first_token_s,
         tokens_per_s=speed.tokens_per_s if lately.tokens_per_s is None else lately.tokens_per_s,
         error_rate=lately.error_rate,
+        missed=tuple((o, s) for o in objectives if (s := took[o.of]) is not None and s > o.within_s),
     )

@@ -32,7 +32,9 @@ class Figures(Section):
     """What a deployment has been like lately; what is not stated is as the registry has it."""
 
     first_token_s: Number | None = Field(default=None, gt=0)
-    """Seconds to the first token, at the median."""
+    """Seconds to the first token."""
+    answer_s: Number | None = Field(default=None, gt=0)
+    """Seconds to the whole answer; looked at by a rule's `latency` only."""
     tokens_per_s: Number | None = Field(default=None, gt=0)
     """Tokens per second after that."""
     error_rate: Number = Field(default=0.0, ge=0, le=1)
@@ -104,6 +106,8 @@ class Expect(Section):
     """The deadline of the whole request."""
     max_attempts: Whole | None = Field(default=None, ge=1)
     """How many attempts it may take."""
+    max_output_tokens: Whole | None = Field(default=None, ge=1)
+    """What the policy bounds each answer to."""
     hedge: HedgeOrOff | None = None
     """off, or when a second attempt is made beside a slow first."""
     cost_at_most_usd: Number | None = Field(default=None, ge=0)
@@ -149,6 +153,8 @@ class Case(Section):
     """Variables that differ from those of the file, or the name of one of its `environs`; null: not set."""
     health: dict[Word, Health] | None = None
     """Deployments (model@endpoint), models or whole endpoints (*@endpoint): open, ejected, cooldown, …"""
+    spent: dict[Word, Annotated[Number, Field(ge=0)]] | None = None
+    """Budgets, by name, and what of each is spent for whoever asks, in the currency of reports; 0 otherwise."""
     expect: Expect
     """What has to become of it."""
 

@@ -55,6 +55,12 @@ def _lines(decision: Decision) -> Iterator[str]:
         yield "left out"
         for rejection in decision.rejections:
             yield f"  {rejection.deployment}: {rejection.reason} [{rejection.gate}]"
+    if decision.allowances:
+        yield "budgets"
+    for allowance in decision.allowances:
+        whose = f" of {allowance.budget.per} `{allowance.scope}`" if allowance.scope else ""
+        until = allowance.resets_at.isoformat(timespec="minutes")
+        yield f"  {allowance.named}{whose}: {allowance.used:.0%} used, begins anew at {until}"
     if steps:
         plan = decision.plan
         yield f"plan: at most {plan.max_attempts} attempts in {plan.deadline_s:g} s{_allowance(plan)}"

@@ -24,6 +24,16 @@ def trace(decision: Decision) -> dict[str, object]:
         "rules_tried": [asdict(one) for one in decision.rules_tried],
         "candidates": [_plain(candidate) for candidate in decision.candidates],
         "rejections": [asdict(rejection) for rejection in decision.rejections],
+        "budgets": [
+            {
+                "budget": allowance.budget.name,
+                "scope": allowance.scope,
+                "used": allowance.used,
+                "currency": allowance.currency,
+                "resets_at": allowance.resets_at.isoformat(),
+            }
+            for allowance in decision.allowances
+        ],
         "plan": {
             **{field.name: _plain(getattr(plan, field.name)) for field in fields(plan) if field.name != "steps"},
             "steps": [

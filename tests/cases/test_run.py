@@ -193,3 +193,47 @@ def test_cases_are_picked_by_their_names(tmp_path: Path) -> None:
     cases = "  - {case: Night owls, expect: {rule: rest}}\n  - {case: day, expect: {rule: rest}}\n"
     found, on_trial = suite(tmp_path, cases)
     assert [outcome.case.name for outcome in run(found.only("night"), on_trial).outcomes] == ["Night owls"]
+
+
+def test_budgets_are_spent_as_the_case_says(tmp_path: Path) -> None:
+    """Spent for whoever asks: refused, sent on or warned as the policy says; nothing stated is nothing spent."""
+    policy = """\
+version: 1
+endpoints:
+  cloud: {provider: dashscope, region: intl-singapore, api_key: {env: CLOUD_KEY}}
+pools:
+  small: {models: qwen-flash}
+budgets:
+  - {budget: day, amount: 10, window: day, warn_at: 0.8, when_spent: refuse}
+  - {budget: gold, amount: 5, window: month, tenants: gold, when_spent: {pool: small}}
+routes:
+  auto: [{rule: all, pool: general}]
+"""
+    cases = """\
+  - {case: a, expect: {rule: all, warnings: []}}
+  - {case: b, spent: {day: 8.5}, expect: {rule: all, warnings: [85% of the budget `day`]}}
+  - {case: c, spent: {day: 10}, expect: {rule: all, refused: 'BudgetExceeded: the budget `day` (10 USD a day)'}}
+  - {case: d, spent: {day: 10}, expect: {refused: 'BudgetExceeded: begins anew at 2026-11-25T00:00:00+00:00'}}
+  - {case: e, spent: {gold: 5}, expect: {rule: all, warnings: []}}
+  - {case: f, spent: {gold: 5}, hints: {tenant: gold}, expect: {pools: small, warnings: [on to its pool]}}
+"""
+    assert [o.mismatches for o in report(tmp_path, cases, policy=policy).outcomes] == [()] * 6
+
+
+def test_latency_objectives_look_at_stated_figures(tmp_path: Path) -> None:
+    """What is said to have been slow stands behind what is not; the plan ends with it."""
+    policy = """\
+version: 1
+endpoints:
+  cloud: {provider: dashscope, region: intl-singapore, api_key: {env: CLOUD_KEY}}
+pools:
+  two: {models: [qwen-flash, qwen-plus]}
+routes:
+  auto: [{rule: all, pool: two, latency: {of: answer, percentile: 90, within_s: 9}}]
+"""
+    cases = """\
+  - {case: a, expect: {plan: [qwen-flash, qwen-plus]}}
+  - {case: b, health: {qwen-flash: {answer_s: 9.5}}, expect: {plan: [qwen-plus, qwen-flash]}}
+  - {case: c, health: {qwen-flash: {answer_s: 8.5}}, expect: {plan: [qwen-flash, qwen-plus]}}
+"""
+    assert report(tmp_path, cases, policy=policy).failed == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ import typer
 
 from qwenroute.cli import exits, options
 from qwenroute.documents import nearest
-from qwenroute.errors import InvalidRequest, NoDeployment
+from qwenroute.errors import BudgetExceeded, InvalidRequest, NoDeployment
 
 if TYPE_CHECKING:
     from qwenroute.cases import Scene
@@ -54,6 +54,10 @@ def explain(
             help="model@endpoint, model or *@endpoint, to open, ejected, cooldown, burst, busy or quota.",
         ),
     ] = None,
+    spent: Annotated[
+        list[str] | None,
+        typer.Option("--spent", metavar="BUDGET=AMOUNT", help="What of a budget is spent. May be repeated."),
+    ] = None,
     variable: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A variable that is to be set. May be repeated."),
@@ -80,6 +84,7 @@ def explain(
                 ("--on", on),
                 ("--at", at),
                 ("--health", health),
+                ("--spent", spent),
                 ("--set", variable),
                 ("--model", model),
             ):
@@ -98,9 +103,9 @@ def explain(
             asked = _read(request) if ask is None else _question(ask)
             if model is not None:
                 asked["model"] = model
-            scene = _scene(loaded.policy, options.day(on), at, health or (), variable or ())
+            scene = _scene(loaded.policy, options.day(on), at, health or (), spent or (), variable or ())
             decision = rehearsal.decide(_request(asked), scene)
-    except NoDeployment as error:
+    except (BudgetExceeded, NoDeployment) as error:
         _print(error.decision, as_json=as_json)
         if not as_json:
             typer.echo(f"qwenroute: {error}", err=True)
@@ -142,7 +147,12 @@ def _request(body: Mapping[str, object]) -> Request:
 
 
 def _scene(
-    policy: Policy, on: date | None, at: str | None, health: list[str] | tuple[()], variables: list[str] | tuple[()]
+    policy: Policy,
+    on: date | None,
+    at: str | None,
+    health: Sequence[str],
+    spent: Sequence[str],
+    variables: Sequence[str],
 ) -> Scene:
     from qwenroute.cases import STATES, Scene  # noqa: PLC0415
     from qwenroute.cases.moment import moment_of  # noqa: PLC0415
@@ -162,10 +172,25 @@ def _scene(
             hint = f"did you mean `{close}`?" if close else f"known: {', '.join(STATES)}"
             raise InvalidRequest(f"`--health`: unknown state `{state}`; {hint}")
     environ |= _pairs(variables, "--set", "NAME=VALUE")
-    return Scene(environ=environ, on=day, at=moment, health=dict(states))
+    return Scene(environ=environ, on=day, at=moment, health=dict(states), spent=_amounts(policy, spent))
 
 
-def _pairs(texts: list[str] | tuple[()], option: str, shape: str) -> dict[str, str]:
+def _amounts(policy: Policy, texts: Sequence[str]) -> Mapping[str, float]:
+    amounts = {}
+    budgets = [budget.name for budget in policy.budgets]
+    for name, amount in _pairs(texts, "--spent", "BUDGET=AMOUNT").items():
+        if name not in budgets:
+            close = nearest(name, budgets)
+            hint = f"did you mean `{close}`?" if close else f"the policy has {', '.join(budgets) or 'none'}"
+            raise InvalidRequest(f"`--spent`: unknown budget `{name}`; {hint}")
+        try:
+            amounts[name] = float(amount)
+        except ValueError:
+            raise InvalidRequest(f"`--spent {name}={amount}`: write an amount, such as {name}=9.99") from None
+    return amounts
+
+
+def _pairs(texts: Sequence[str], option: str, shape: str) -> dict[str, str]:
     pairs = {}
     for text in texts:
         name, equals, value = text.partition("=")

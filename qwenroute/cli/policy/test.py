@@ -70,13 +70,13 @@ def run_cases(
     Asked: ask, model, tools, image (size), audio, video (seconds), speak,
     hints (qwenroute={…}); or request, all of it as the OpenAI API has it.
 
-    Situation: signals, like, on, at, environ, health (open, ejected, cooldown,
-    burst, busy, quota, or figures).
+    Situation: signals, like, on, at, environ, spent (of budgets), health (open,
+    ejected, cooldown, burst, busy, quota, or figures).
 
     Expected: route, rule, pool, objective, deployment, model, endpoint, role,
     thinking, plan, plan_starts, pools, never, rejected, refused, warnings,
-    reason, max_cost_usd, deadline_s, max_attempts, hedge, cost_at_most_usd,
-    latency_at_most_s, quality_at_least.
+    reason, max_cost_usd, max_output_tokens, max_attempts, deadline_s, hedge,
+    cost_at_most_usd, latency_at_most_s, quality_at_least.
 
     Ends with 1 where a case fails, or where a rule is reached by none.
     """
