@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from qwenroute.cases import Rehearsal, Scene
+from qwenroute.cases.scene import Lately, Weather
 from qwenroute.domain.decision import Decision
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
@@ -14,6 +15,8 @@ from qwenroute.errors import NoDeployment
 from qwenroute.policy import Policy, Wording
 from qwenroute.routing import Fleet, decide
 from tests.cases.mutations import Mutant
+
+SLOW = Lately(first_token_s=1_000.0, answer_s=1_000.0, tokens_per_s=1_000.0)
 
 
 def difference(
@@ -42,20 +45,26 @@ def difference(
     for scene in scenes:
         here, there = original.fleet(scene.environ, scene.on), changed.fleet(scene.environ, scene.on)
         for request, signals, at in taken.values():
-            if _outcome(request, signals, original.policy, here, at) != _outcome(
-                request, signals, mutant.policy, there, at
-            ):
+            given = (request, signals, at)
+            if _outcome(*given, original.policy, here) != _outcome(*given, mutant.policy, there):
                 return f"another plan for {_shown(request, signals)}"
     return None
 
 
-def _outcome(request: Request, signals: Signals, policy: Policy, fleet: Fleet, at: datetime) -> object:
-    """Return all of a decision that somebody could notice."""
-    try:
-        decision = decide(request, signals, policy, fleet, at=at)
-    except NoDeployment as error:
-        decision = error.decision
-    return _noticed(decision)
+def _outcome(request: Request, signals: Signals, at: datetime, policy: Policy, fleet: Fleet) -> object:
+    """Return all that somebody could notice: while all is well and, if that counts, while some are slow."""
+    every = [None]
+    if policy.resilience.objectives:
+        slow = {deployment.id: SLOW for deployment in fleet.deployments[::2]}
+        every.append(Weather(slow, fleet.deployments, policy.resilience.objectives))
+    found = []
+    for conditions in every:
+        try:
+            decision = decide(request, signals, policy, fleet, at=at, conditions=conditions)
+        except NoDeployment as error:
+            decision = error.decision
+        found.append(_noticed(decision))
+    return found
 
 
 def _noticed(decision: Decision) -> object:
@@ -67,6 +76,7 @@ def _noticed(decision: Decision) -> object:
         plan.deadline_s,
         plan.max_cost_usd,
         plan.max_attempts,
+        plan.max_output_tokens,
         plan.hedge,
         decision.warnings,
     )
