@@ -9,7 +9,9 @@ number of places where a match could begin.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from qwenroute.policy.wording import WINDOW_CHARS
 
@@ -19,14 +21,15 @@ NEVER = 10**9
 
 _TOKEN = re.compile(
     r"(?P<flags>\(\?[a-zA-Z-]+\))"
-    r"|(?P<back>\\[1-9]|\(\?P=)"
+    r"|(?P<comment>\(\?#[^)]*\))"
+    r"|(?P<back>\\[1-9]|\(\?P=|\(\?\()"
     r"|(?P<open>\((?:\?(?:P<\w+>|<[=!]|[:=!>]|[aiLmsu-]+:))?)"
     r"|(?P<close>\))"
     r"|(?P<bar>\|)"
     r"|(?P<repeat>[*+?][?+]?|\{\d*,?\d*\}[?+]?)"
     r"|(?P<place>[\^$]|\\[bBAZ])"
     r"|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\]|\.|\\[dDsSwW])"
-    r"|(?P<char>\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)|.)",
+    r"|(?P<char>\\(?:N\{[^}]*\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)|.)",
     re.DOTALL,
 )
 
@@ -49,15 +52,21 @@ class _Piece:
 def objection(source: str) -> str | None:
     """Return why an operator's pattern is not taken, or None."""
     try:
-        compiled = re.compile(source, re.IGNORECASE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled = re.compile(source, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         return f"is not a regular expression: {error}"
+    except Warning as warning:
+        return f"can be read in two ways: {str(warning).lower()}; write a `\\` before what stands for itself"
     if compiled.search("") is not None:
         return "matches the empty text, so it holds for every request"
     try:
         ways = _steps(source)
     except _Refused as refused:
         return str(refused)
+    except re.error:
+        return "is written in a way that cannot be bounded"
     if ways > MOST_STEPS:
         return "has repetitions that can share a text in too many ways; a hostile prompt could stall the router"
     return None
@@ -79,7 +88,7 @@ class _Frame:
     def end_branch(self, *, last: bool) -> None:
         """Count the branch under way. `last`: nothing follows it, so any match of it will do."""
         ways, steps = 1, 0
-        for piece, after in zip(self.pieces, [*self.pieces[1:], None], strict=True):
+        for piece, after in zip_longest(self.pieces, self.pieces[1:]):
             steps += ways * piece.steps
             if not (last if after is None else _apart(piece, after)):
                 ways *= piece.ways
@@ -101,6 +110,8 @@ def _steps(source: str) -> int:
                 raise _Refused("refers back to a group; that cannot be bounded")
             case "flags" if "x" in text:
                 raise _Refused("asks for the verbose flag; write it on one line")
+            case "comment":
+                pass
             case "flags" | "place":
                 frame.pieces.append(_Piece(""))
             case "open":

@@ -6,8 +6,11 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qwenroute.policy.pattern import objection
+from qwenroute.policy.signs import Patterns
 from qwenroute.policy.wording import WINDOW_CHARS
 
 TAKEN = [
@@ -15,6 +18,7 @@ TAKEN = [
     r"^\s*select\b.*\bfrom\b", r"\bdef \w+\(", "合同|发票", r"colou?r.*behaviou?r", r"inv(?:oice)?[ -]?\d{4,8}",
     r"[a-z]+ [a-z]+ [a-z]+ 1", r"(?i:abc)", r"a{2}b", r"x{}", r"\d++0", r"[]x]y", r"a\.b", r"\x41\u4e2d", r"(?P<n>ab)",
     r"\d{1,3}\d{1,3}\d{1,3}x", r"[^a]+\s",
+    r"x(|a)y", r"\N{BULLET}+ x", r"(?#why)abc", r"(?>a+)b",
 ]  # fmt: skip
 REFUSED = [
     (r"(a+)+b", "repeats `(a+)`, which itself"),
@@ -30,6 +34,9 @@ REFUSED = [
     (r"(\w)\1", "refers back"),
     (r"(?P<q>x)(?P=q)", "refers back"),
     (r"(?x)a b", "verbose"),
+    (r"(?#()(a+)+b", "which itself"),
+    (r"(a)?b(?(1)c|d)", "refers back"),
+    ("[[a]b]", "can be read in two ways: possible nested set"),
     ("[", "is not a regular expression: unterminated character set"),
     ("x*", "matches the empty text"),
     ("a|", "matches the empty text"),
@@ -78,3 +85,17 @@ def test_no_text_stalls_what_is_taken(source: str) -> None:
         began = time.process_time()
         compiled.search(text)
         assert time.process_time() - began < 0.5, text[:20]
+
+
+SCRAPS = st.sampled_from(
+    [*"ab01 |()[]{}.*+?^$-,#:=!<>xN", r"\d", r"\w", r"\s", r"\b", r"\1", r"\N{BULLET}", r"\x41", r"\u4e2d", r"\012", "(?:",
+     "(?i)", "(?=", "(?!", "(?<=", "(?>", "(?P<n>", "(?P=n)", "(?(1)", "(?#", "[^", "[]", "{1,9}", "++", "*?", "😀"]
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(source=st.lists(SCRAPS, min_size=1, max_size=12).map("".join))
+def test_any_pattern_is_taken_or_refused(source: str) -> None:
+    """Nothing that looks like a regular expression makes the loader fail; what is taken compiles without a warning."""
+    if objection(source) is None:
+        assert Patterns((source,)).sources == (source,)
