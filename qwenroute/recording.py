@@ -48,7 +48,7 @@ class Note:
     """What is known of one call while it is under way."""
 
     __slots__ = (
-        "__weakref__", "_began", "_over", "_recording", "_text", "alike", "at", "decision", "error", "kind", "policy",
+        "_began", "_over", "_recording", "_text", "alike", "at", "decision", "error", "kind", "policy",
         "record", "request", "run", "signals", "texts", "wording",
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ class Recording:
             lambda at, lost: (at, line.line(line.gap(at, lost))),
             tell,
         )
-        self._notes: weakref.WeakSet[Note] = weakref.WeakSet()
+        self._notes: set[Note] = set()
         # Dropped without `close`, it is waited for at exit and not before: the garbage collector runs anywhere.
         weakref.finalize(self, self._writer.stop).atexit = False
         folder = Path(rules.path).parent

@@ -39,9 +39,10 @@ class Unreadable(Exception):
 
 def line(row: Mapping[str, object]) -> bytes:
     """Return a row as it is written."""
-    return (json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n").encode(
-        errors="backslashreplace"
-    )
+    return f"{_encode(row)}\n".encode(errors="backslashreplace")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def moment(at: float) -> str:
