@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from qwenroute.records.stats import Group, Stats
 
 MOST_ROWS = 25
+WIDE = 130
+"""Columns of a terminal that have room for everything."""
 _SPARKS = "▁▂▃▄▅▆▇█"
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -100,7 +102,7 @@ def _print(found: Stats) -> None:
     )
     _plot(console, found)
     for by, groups in found.groups.items():
-        console.print(_table(by, groups, total))
+        console.print(_table(by, groups, total, wide=console.width >= WIDE))
     if total.failures:
         shown = ", ".join(f"{kind} {n:,}" for kind, n in total.failures.most_common(8))
         console.print(f"Failed attempts: {shown}")
@@ -126,33 +128,36 @@ def _spark(values: list[float], most: float) -> str:
     return "".join(" " if not v else _SPARKS[min(7, int(8 * v / most))] for v in values)
 
 
-def _table(by: str, groups: dict[str, Group], total: Group) -> Table:
+def _table(by: str, groups: dict[str, Group], total: Group, *, wide: bool) -> Table:
+    from rich import box  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     from qwenroute.records.stats import ordered, percentiles  # noqa: PLC0415
     from qwenroute.records.words import money, seconds, share  # noqa: PLC0415
 
-    table = Table(title=f"By {by}", title_justify="left")
-    table.add_column(by, overflow="fold")
-    table.add_column("share", no_wrap=True)
-    for column in ("requests", "cost", "p50 s", "p95 s", "p99 s", "TTFT", "fallbacks", "errors", "cached"):
-        table.add_column(column, justify="right")
+    table = Table(title=f"By {by}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(by, overflow="fold", min_width=16)
+    columns = ["share", "requests", "cost", "p95 s", "fallbacks", "errors"]
+    if wide:
+        columns = ["share", "requests", "cost", "p50 s", "p95 s", "p99 s", "TTFT p50 s", "fallbacks", "errors", "cached"]
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     rows = ordered(groups)
     for name, group in rows[:MOST_ROWS]:
         part = group.requests / total.requests
         latency, ttft = percentiles(group.latencies), percentiles(group.ttfts)
-        table.add_row(
-            escape(name),
-            f"[blue]{'█' * round(12 * part):<12}[/] {share(part):>6}",
-            f"{group.requests:,}",
-            money(group.cost),
-            *(seconds(None if latency is None else latency[p]) for p in ("p50", "p95", "p99")),
-            seconds(None if ttft is None else ttft["p50"]),
-            f"{group.fallbacks:,}",
-            f"{group.errors:,}",
-            f"{group.cached:,}",
-        )
+        figures = {
+            "share": f"[blue]{'█' * round(12 * part)}[/] {share(part):>6}" if wide else share(part),
+            "requests": f"{group.requests:,}",
+            "cost": money(group.cost),
+            "TTFT p50 s": seconds(None if ttft is None else ttft["p50"]),
+            "fallbacks": f"{group.fallbacks:,}",
+            "errors": f"{group.errors:,}",
+            "cached": f"{group.cached:,}",
+            **{f"{p} s": seconds(None if latency is None else latency[p]) for p in ("p50", "p95", "p99")},
+        }
+        table.add_row(escape(name), *(figures[column] for column in columns))
     if len(rows) > MOST_ROWS:
         table.caption = f"and {len(rows) - MOST_ROWS:,} more; --json has them all"
     return table

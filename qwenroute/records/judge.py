@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from qwenroute.domain.decision import Decision
@@ -123,9 +122,12 @@ class Judge:
         day = self._on or one.day
         found = self._fleets.get(day)
         if found is None:
-            found = self._fleets[day] = Fleet.build(self.policy, self._registry, self._environ, day)
-            for oldest in list(islice(self._fleets, max(0, len(self._fleets) - 62))):
-                del self._fleets[oldest]
+            found = Fleet.build(self.policy, self._registry, self._environ, day)
+            for other in self._fleets.values():
+                if other.deployments == found.deployments:  # and what it has worked out is known there
+                    found = other
+                    break
+            self._fleets[day] = found
         return found
 
 

@@ -27,12 +27,17 @@ def left_out(found: Comparison) -> Iterator[str]:
 
 def usd(value: float | None) -> str:
     """Return an amount in USD."""
-    return "–" if value is None else f"{value:,.2f}" if value >= 100 else f"{value:.6f}"
+    return "–" if value is None else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.6f}"
 
 
 def seconds(value: float | None) -> str:
     """Return seconds."""
     return "–" if value is None else f"{value:,.2f}"
+
+
+def quality(value: float | None) -> str:
+    """Return a quality, from 0 to 1."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def share(value: float) -> str:

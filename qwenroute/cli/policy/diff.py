@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from qwenroute.records.compare import Comparison
 
 MOST_ROWS = 25
+WIDE = 130
+"""Columns of a terminal that have room for everything."""
 
 
 def diff(
@@ -113,7 +115,7 @@ def _print_changes(differences: Sequence[Difference]) -> None:
 def _print(found: Comparison) -> None:
     from rich.console import Console  # noqa: PLC0415
 
-    from qwenroute.records.words import EXPECTED, left_out, share  # noqa: PLC0415
+    from qwenroute.records.words import EXPECTED, left_out, percent, quality, seconds, share, usd  # noqa: PLC0415
 
     console = Console(highlight=False)
     total = found.total
@@ -123,6 +125,15 @@ def _print(found: Comparison) -> None:
     for said in left_out(found):
         console.print(said)
     _print_routes(console, found)
+    for name, change, show in (
+        ("cost", total.cost, usd), ("latency", total.latency, seconds), ("quality", total.quality, quality)
+    ):  # fmt: skip
+        unit = {"cost": " USD", "latency": " s", "quality": ""}[name]
+        console.print(
+            f"expected {name} a request: {show(change.before)} → {show(change.after)}{unit} ({percent(change)})"
+        )
+    if total.paid:
+        console.print(f"what they really cost when they were recorded: {usd(total.paid_usd)} USD")
     console.print(f"[dim]{EXPECTED}[/]")
     _print_moves(console, found)
 
@@ -131,26 +142,24 @@ def _print_routes(console: Console, found: Comparison) -> None:
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from qwenroute.records.words import percent, seconds, share, usd  # noqa: PLC0415
+    from qwenroute.records.words import percent, quality, seconds, share, usd  # noqa: PLC0415
 
-    table = Table(title="By route: before → after", title_justify="left")
-    table.add_column("route", overflow="fold")
-    for column in ("requests", "moved", "refused", "USD a request", "", "seconds", "", "quality", "paid USD"):
-        table.add_column(column, justify="right")
-    rows = [*sorted(found.routes.items()), ("all", found.total)]
-    for name, part in rows:
-        quality = part.quality
+    wide = console.width >= WIDE
+    table = Table(title="By route", title_justify="left")
+    table.add_column("route", overflow="fold", min_width=10)
+    for column in ("requests", "moved", "refused", "cost", "latency", "quality", *(("paid USD",) if wide else ())):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, part in [*sorted(found.routes.items()), ("all", found.total)]:
         table.add_row(
             escape(name),
             f"{part.requests:,}",
             share(part.moved_share),
             f"{part.old.refused:,} → {part.new.refused:,}",
-            f"{usd(part.cost.before)} → {usd(part.cost.after)}",
-            percent(part.cost),
-            f"{seconds(part.latency.before)} → {seconds(part.latency.after)}",
-            percent(part.latency),
-            "–" if quality.before is None else f"{quality.before:.3f} → {quality.after:.3f}",
-            usd(part.paid_usd if part.paid else None),
+            *(
+                f"{show(change.before)} → {show(change.after)} ({percent(change)})" if wide else percent(change)
+                for change, show in ((part.cost, usd), (part.latency, seconds), (part.quality, quality))
+            ),
+            *((usd(part.paid_usd if part.paid else None),) if wide else ()),
             style="bold" if part is found.total else None,
         )
     console.print(table)
