@@ -140,7 +140,18 @@ def _table(by: str, groups: dict[str, Group], total: Group, *, wide: bool) -> Ta
     table.add_column(by, overflow="fold", min_width=16)
     columns = ["share", "requests", "cost", "p95 s", "fallbacks", "errors"]
     if wide:
-        columns = ["share", "requests", "cost", "p50 s", "p95 s", "p99 s", "TTFT p50 s", "fallbacks", "errors", "cached"]
+        columns = [
+            "share",
+            "requests",
+            "cost",
+            "p50 s",
+            "p95 s",
+            "p99 s",
+            "TTFT p50 s",
+            "fallbacks",
+            "errors",
+            "cached",
+        ]
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     rows = ordered(groups)
