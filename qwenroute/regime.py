@@ -113,7 +113,7 @@ class Regime:
             exchange=policy.exchange,
             zone=policy.timezone,
             clock=time.time,
-            on_warning=log.budget_used,
+            on_warning=log.budget_spent,
             on_failure=log.ledger_failed,
             before=None if before is None else before.budgets,
         )

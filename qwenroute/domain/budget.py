@@ -170,12 +170,12 @@ class Allowance:
 
     @property
     def used(self) -> float:
-        """The share of it that is spent or reserved."""
-        return (self.spent + self.reserved) / self.budget.amount
+        """The share of it that is spent for good."""
+        return self.spent / self.budget.amount
 
     @property
     def worth_a_warning(self) -> bool:
-        """Whether so much of it is used that it should be told."""
+        """Whether so much of it is spent that it should be told."""
         budget = self.budget
         if budget.warn_at is not None and self.used >= budget.warn_at:
             return True
@@ -185,7 +185,7 @@ class Allowance:
     def warning(self) -> str:
         """What to tell then."""
         whose = f" for {self.budget.per} `{self.scope}`" if self.budget.per is not Per.TOTAL else ""
-        return f"{self.used:.0%} of the budget {self.named}{whose} is used"
+        return f"{self.used:.0%} of the budget {self.named}{whose} is spent"
 
     @property
     def named(self) -> str:

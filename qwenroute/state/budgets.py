@@ -48,7 +48,7 @@ class Budgets:
     """`Funds` and `Cashier` in one.
 
     `clock` tells the time in seconds since 1970; `on_warning` hears of each budget once a window
-    when enough of it is used, `on_failure` of a cost that could not be written down yet.
+    when enough of it is spent, `on_failure` of a cost that could not be written down yet.
 
     Raises:
         ConfigurationError: the ledger's file cannot be opened, or is no database.

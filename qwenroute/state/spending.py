@@ -136,11 +136,11 @@ class MemoryLedger:
 
     def _release(self, held: _Held) -> None:
         for account in held.accounts:
-            left = self._reserved[account] - held.amount
+            left = self._reserved.get(account, 0) - held.amount
             if left:
                 self._reserved[account] = left
             else:
-                del self._reserved[account]
+                self._reserved.pop(account, None)
 
     def _expire(self, at: float) -> None:
         """Free what was reserved for longer than it may be."""

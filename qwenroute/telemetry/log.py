@@ -37,22 +37,22 @@ def attempt_ended(attempt: Attempt) -> None:
 
 def decided(decision: Decision) -> None:
     """Warn of what the caller should know about the choice, such as a retired id that was replaced."""
-    budgets = {allowance.warning for allowance in decision.allowances}  # told once a window, by `budget_used`
+    budgets = {allowance.warning for allowance in decision.allowances}  # told once a window, by `budget_spent`
     for warning in decision.warnings:
         if warning not in budgets:
             _log().warning(warning, route=decision.route)
 
 
-def budget_used(allowance: Allowance) -> None:
-    """Warn, once in its window, of a budget of which much is used."""
+def budget_spent(allowance: Allowance) -> None:
+    """Warn, once in its window, of a budget of which much is spent."""
     budget = allowance.budget
     _log().warning(
-        "budget used",
+        "budget spent" if allowance.used >= 1 else "budget nearly spent",
         budget=budget.name,
         per=budget.per.value,
         scope=allowance.scope,
         window=budget.window.value,
-        used=f"{allowance.used:.0%}",
+        spent=f"{allowance.used:.0%}",
         amount=budget.amount / UNIT,
         currency=allowance.currency,
         resets_at=allowance.resets_at.isoformat(),
