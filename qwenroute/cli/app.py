@@ -9,6 +9,7 @@ import typer
 import qwenroute
 from qwenroute.cli import exits
 from qwenroute.cli.ask import ask
+from qwenroute.cli.budgets import budgets
 from qwenroute.cli.demo import demo
 from qwenroute.cli.eval import evaluate
 from qwenroute.cli.health import health
@@ -51,6 +52,7 @@ app.command(name="eval", epilog=exits.TABLE)(evaluate)
 app.command(epilog=exits.TABLE)(health)
 app.command(epilog=exits.TABLE)(stats)
 app.command(epilog=exits.TABLE)(replay)
+app.command(epilog=exits.TABLE)(budgets)
 app.add_typer(models, name="models", epilog=exits.TABLE)
 app.add_typer(policy, name="policy", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

@@ -179,13 +179,18 @@ class Allowance:
         budget = self.budget
         if budget.warn_at is not None and self.used >= budget.warn_at:
             return True
-        return budget.when_spent is WhenSpent.WARN and self.spent >= budget.amount
+        return budget.when_spent is not WhenSpent.REFUSE and self.spent >= budget.amount
 
     @property
     def warning(self) -> str:
         """What to tell then."""
         whose = f" for {self.budget.per} `{self.scope}`" if self.budget.per is not Per.TOTAL else ""
         return f"{self.used:.0%} of the budget {self.named}{whose} is spent"
+
+    @property
+    def detour(self) -> str:
+        """What to tell of a request that goes to the budget's pool instead."""
+        return f"the budget {self.named} has too little left: on to its pool `{self.budget.pool}`"
 
     @property
     def named(self) -> str:

@@ -39,7 +39,7 @@ def within_budgets(allowances: Sequence[Allowance], along: Along, way: Way, flee
             decision = along(way, Spare(allowance=shortest, exchange=fleet.policy.exchange))
         told = [a.warning for a in allowances if a.worth_a_warning]
         if spent is not None:
-            told.append(f"the budget {spent.named} is spent: on to its pool `{spent.budget.pool}`")
+            told.append(spent.detour)
         decision = replace(decision, allowances=tuple(allowances), warnings=(*decision.warnings, *told))
     return decision
 

@@ -37,7 +37,9 @@ def attempt_ended(attempt: Attempt) -> None:
 
 def decided(decision: Decision) -> None:
     """Warn of what the caller should know about the choice, such as a retired id that was replaced."""
-    budgets = {allowance.warning for allowance in decision.allowances}  # told once a window, by `budget_spent`
+    budgets = {
+        said for a in decision.allowances for said in (a.warning, a.detour)
+    }  # told once a window, by `budget_spent`
     for warning in decision.warnings:
         if warning not in budgets:
             _log().warning(warning, route=decision.route)
