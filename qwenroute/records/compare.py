@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from qwenroute.records.judge import Judge, Verdict, kind
-from qwenroute.records.line import Row, Unreadable, recorded
+from qwenroute.records.line import ODD, Row, Unreadable, odd, recorded
 from qwenroute.records.reader import Reader
 
 MOST_KINDS = 50_000
@@ -234,16 +234,17 @@ def compare(rows: Iterable[Row], old: Judge, new: Judge, broke: Callable[[str], 
                     judged.clear()
                 verdicts = judged[alike] = (old.judge(one), new.judge(one))
                 found.kinds += 1
-        except Unreadable as error:
+            paid = _paid_usd(row, old)
+        except (Unreadable, *ODD) as error:
             if broke is None:
                 raise
-            broke(str(error))
+            broke(str(error) if isinstance(error, Unreadable) else odd(error))
             continue
-        _count(found, row, *verdicts, old)
+        _count(found, row, *verdicts, old, paid)
     return found
 
 
-def _count(found: Comparison, row: Row, before: Verdict, after: Verdict, old: Judge) -> None:
+def _count(found: Comparison, row: Row, before: Verdict, after: Verdict, old: Judge, paid: float | None) -> None:
     if before.needs_text or after.needs_text:
         found.needs_text += 1
         return
@@ -251,7 +252,6 @@ def _count(found: Comparison, row: Row, before: Verdict, after: Verdict, old: Ju
     part = found.routes.get(before.route)
     if part is None:
         part = found.routes[before.route] = Part()
-    paid = _paid_usd(row, old)
     for each in (part, found.total):
         each.add(before, after)
         if paid is not None:

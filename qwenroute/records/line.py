@@ -34,6 +34,15 @@ class Unreadable(Exception):
     """A line that is no record, and why."""
 
 
+ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What a record with something else in it than its version has comes to."""
+
+
+def odd(error: BaseException) -> str:
+    """Say that a record has something wrong in it."""
+    return f"it is a record with something wrong in it: {error!r:.120}"
+
+
 # Writing
 
 
@@ -274,19 +283,19 @@ def recorded(row: Row) -> Recorded | None:
             policy_hash=str(row["hash"]),
             request=_request(asked),
             signals=_build(Signals, row["signals"]),
-            exact_tokens=decision.get("exact_tokens"),
-            known=MappingProxyType(row.get("found", {})),
-            encoder=row.get("encoder"),
+            exact_tokens=_checked("int | None", decision.get("exact_tokens")),
+            known=MappingProxyType({name: _number(held) for name, held in row.get("found", {}).items()}),
+            encoder=_word(row.get("encoder")),
             text=_asked(row),
-            route=decision.get("route"),
-            rule=decision.get("rule"),
-            deployment=decision.get("deployment"),
+            route=_word(decision.get("route")),
+            rule=_word(decision.get("rule")),
+            deployment=_word(decision.get("deployment")),
             obstructed=frozenset(name for gate in HEALTH_GATES for name in rejected.get(gate, ())),
-            error=row.get("error"),
+            error=_word(row.get("error")),
             cost=None if cost is None else Money(amount=_number(cost[0]), currency=str(cost[1])),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise Unreadable(f"it is a record with something wrong in it: {error!r:.120}") from None
+    except ODD as error:
+        raise Unreadable(odd(error)) from None
 
 
 def _asked(row: Row) -> str | None:
@@ -326,7 +335,7 @@ _READ: Mapping[str, Callable[[Any], object]] = {
     "input": _modalities,
     "output": _modalities,
     "kind": Modality,
-    "tags": tuple,
+    "tags": lambda value: tuple(_checked("str", tag) for tag in value),
     "media": lambda value: tuple(_build(Media, item) for item in value),
     "task_confidence": _number,
     "difficulty_confidence": _number,
@@ -336,23 +345,54 @@ _READ: Mapping[str, Callable[[Any], object]] = {
 
 def _build(kind: type[Value], row: Mapping[str, Any]) -> Value:
     """Return a value of its fields; what a newer minor version added is not looked at."""
-    known = _names(kind)
+    known = _annotations(kind)
     found = {}
     for name, held in row.items():
-        if name in known:
+        annotation = known.get(name)
+        if annotation is not None:
             read = _READ.get(name)
-            found[name] = held if read is None or held is None else read(held)
+            found[name] = _checked(annotation, held) if read is None or held is None else read(held)
     return kind(**found)
 
 
-_NAMES: dict[type, frozenset[str]] = {}
+_ANNOTATIONS: dict[type, Mapping[str, str]] = {}
 
 
-def _names(kind: type) -> frozenset[str]:
-    found = _NAMES.get(kind)
+def _annotations(kind: type) -> Mapping[str, str]:
+    found = _ANNOTATIONS.get(kind)
     if found is None:
-        found = _NAMES[kind] = frozenset(name for name, _ in _usual(kind))
+        found = _ANNOTATIONS[kind] = {each.name: str(each.type) for each in fields(kind)}
     return found
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "str": str,
+    "Mapping[str, str]": dict,
+}
+
+
+def _checked(annotation: str, value: Any) -> Any:
+    """Return a value that is of the kind which the annotation names.
+
+    Raises:
+        TypeError: it is not.
+    """
+    name = annotation.removesuffix(" | None")
+    if value is None:
+        if name != annotation:
+            return None
+    elif isinstance(value, _KINDS.get(name, ())) and isinstance(value, bool) is (name == "bool"):
+        return value if name != "float" else _number(value)
+    raise TypeError(f"{value!r:.40} is no {name}")
+
+
+def _word(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r:.40} is no text")
 
 
 def usage_of(row: Mapping[str, Any]) -> Usage:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 
 from qwenroute.policy import load_policy
@@ -19,6 +18,7 @@ from qwenroute.records.line import Row
 from qwenroute.records.reader import Reader
 from qwenroute.registry import Registry
 
+Place = tuple[Path, int]
 AT_ONCE = 1_000
 """Rows that a process is given together."""
 WORTH_BYTES = 8_000_000
@@ -57,31 +57,43 @@ def compare_all(reader: Reader, sides: Sides, judges: tuple[Judge, Judge], worke
     found = Comparison(judges[0].policy.name, judges[1].policy.name)
     pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=_start, initargs=(sides,))
     with pool:
-        waiting: deque[Future[tuple[Comparison, list[str]]]] = deque()
+        waiting: deque[tuple[Future[tuple[Comparison, list[tuple[int, str]]]], list[Place]]] = deque()
         try:
-            for rows in _chunks(reader):
-                waiting.append(pool.submit(_compare, rows))
+            for rows, places in _chunks(reader):
+                waiting.append((pool.submit(_compare, rows), places))
                 if len(waiting) > 2 * cores:
-                    _take(found, reader, waiting.popleft())
+                    _take(found, reader, *waiting.popleft())
             while waiting:
-                _take(found, reader, waiting.popleft())
+                _take(found, reader, *waiting.popleft())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return found
 
 
-def _take(found: Comparison, reader: Reader, future: Future[tuple[Comparison, list[str]]]) -> None:
+def _take(
+    found: Comparison,
+    reader: Reader,
+    future: Future[tuple[Comparison, list[tuple[int, str]]]],
+    places: Sequence[Place],
+) -> None:
     part, broken = future.result()
     found.add(part)
-    for why in broken:
-        reader.broke(why)
+    for index, why in broken:
+        reader.broke(why, places[index])
 
 
-def _chunks(reader: Reader) -> Iterator[list[Row]]:
-    rows = iter(reader)
-    while chunk := list(islice(rows, AT_ONCE)):
-        yield chunk
+def _chunks(reader: Reader) -> Iterator[tuple[list[Row], list[Place]]]:
+    rows: list[Row] = []
+    places: list[Place] = []
+    for row in reader:
+        rows.append(row)
+        places.append(reader.place)
+        if len(rows) == AT_ONCE:
+            yield rows, places
+            rows, places = [], []
+    if rows:
+        yield rows, places
 
 
 _judges: list[tuple[Judge, Judge]] = []
@@ -92,7 +104,15 @@ def _start(sides: Sides) -> None:
     _judges[:] = [sides.judges()]
 
 
-def _compare(rows: Sequence[Row]) -> tuple[Comparison, list[str]]:
-    broken: list[str] = []
+def _compare(rows: Sequence[Row]) -> tuple[Comparison, list[tuple[int, str]]]:
+    broken: list[tuple[int, str]] = []
+    at = -1
+
+    def counted() -> Iterator[Row]:
+        nonlocal at
+        for row in rows:
+            at += 1
+            yield row
+
     old, new = _judges[0]
-    return compare(rows, old, new, broken.append), broken
+    return compare(counted(), old, new, lambda why: broken.append((at, why))), broken

@@ -61,6 +61,8 @@ class Reader:
         self.lost = 0
         """Records that could not be written, as far as the files tell."""
         self.broken = 0
+        self.place: tuple[Path, int] = (Path(), 0)
+        """Of the row that was handed out last."""
         self.told: list[Broken] = []
         """The first of the broken lines."""
 
@@ -107,6 +109,7 @@ class Reader:
                         self.torn += 1
                 else:
                     if wanted:
+                        self.place = file, number
                         yield row
             done += len(text)
             if self._progress is not None and done >= 65_536:
@@ -131,6 +134,7 @@ class Reader:
                         self._break(file, id_, str(error))
                         continue
                     if wanted:
+                        self.place = file, id_
                         yield row
         except sqlite3.Error as error:
             raise ConfigurationError(f"cannot read `{file}` as records of qwenroute: {error}") from None
@@ -147,12 +151,11 @@ class Reader:
         self.read += 1
         return True
 
-    def broke(self, why: str) -> None:
-        """Count a row that was handed out and turned out to be no record."""
+    def broke(self, why: str, place: tuple[Path, int] | None = None) -> None:
+        """Count a row that was handed out, by default the last one, and turned out to be no record."""
         self.read -= 1
-        self.broken += 1
-        if len(self.told) < MOST_TOLD:
-            self.told.append(Broken(file=", ".join(map(str, self.files[:1])), line=self.read + self.broken, why=why))
+        file, number = self.place if place is None else place
+        self._break(file, number, why)
 
     def _break(self, file: Path, number: int, why: str) -> None:
         self.broken += 1

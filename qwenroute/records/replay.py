@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qwenroute.records.judge import Judge, Verdict
-from qwenroute.records.line import Recorded, Row, Unreadable, recorded
+from qwenroute.records.line import ODD, Recorded, Row, Unreadable, odd, recorded
 from qwenroute.records.reader import Reader
 
 MOST_SHOWN = 1_000
@@ -72,15 +72,15 @@ def replay(rows: Iterable[Row], judge: Judge) -> Replay:
     for row in rows:
         try:
             one = recorded(row)
-        except Unreadable as error:
+            verdict = None if one is None else judge.judge(one)
+        except (Unreadable, *ODD) as error:
             if reader is None:
                 raise
-            reader.broke(str(error))
+            reader.broke(str(error) if isinstance(error, Unreadable) else odd(error))
             continue
-        if one is None:
+        if one is None or verdict is None:
             found.unread += 1
             continue
-        verdict = judge.judge(one)
         if verdict.needs_text:
             found.needs_text += 1
             continue

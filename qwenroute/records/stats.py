@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from qwenroute.records.line import Row
+from qwenroute.records.line import ODD, Row, odd
 from qwenroute.records.reader import Reader
 
 MOST_GROUPS = 1_000
@@ -253,10 +253,10 @@ def count(rows: Iterable[Row], by: Sequence[str]) -> Stats:
     for row in rows:
         try:
             found.add(row)
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        except ODD as error:
             if reader is None:
                 raise
-            reader.broke(f"it is a record with something wrong in it: {error!r:.120}")
+            reader.broke(odd(error))
     if reader is not None:
         found.lost, found.broken, found.torn = reader.lost, reader.broken, reader.torn
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -130,6 +131,56 @@ def test_what_is_no_record_has_one_clear_error(
     assert isinstance(done.exception, QwenRouteError | SystemExit), done.exception
     assert done.exit_code != 0
     assert re.search(said, str(done.exception)), done.exception
+
+
+def spoilt(rows: list[dict[str, Any]], seed: int) -> Iterator[dict[str, Any]]:
+    """Yield rows with one value somewhere in them replaced by another of any kind."""
+    chance = random.Random(seed)
+    for row in rows:
+        copy: Any = json.loads(json.dumps(row))
+        inner: Any = copy
+        while True:
+            keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
+            key = chance.choice(keys)
+            if isinstance(inner[key], dict | list) and inner[key] and chance.random() < 0.7:
+                inner = inner[key]
+                continue
+            inner[key] = chance.choice(
+                [None, -1, 1e308, "x", "", [], {}, [1], {"a": 1}, True, [["a", {}]], "2026-11-24"]
+            )
+            break
+        yield copy
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spoilt_records_show_no_traceback(seed: int, records: Path, tmp_path: Path) -> None:
+    """Whatever stands in a record in place of what should, it is read, or told with its line."""
+    rows = [json.loads(text) for text in records.read_text(encoding="utf-8").splitlines()[:400]]
+    path = tmp_path / "spoilt.jsonl"
+    path.write_bytes(b"".join(map(line.line, spoilt(rows, seed))))
+    for look in (
+        lambda reader: replay(reader, judge("default")).as_dict(),
+        lambda reader: compare(reader, judge("default"), judge("default")).as_dict(),
+        lambda reader: stats.count(reader, list(stats.GROUPINGS)).as_dict(),
+    ):
+        reader = Reader([path])
+        json.dumps(look(reader))
+        assert reader.broken
+        assert all(f"spoilt.jsonl:{one.line}" in str(one) and 0 < one.line <= 400 for one in reader.told)
+
+
+def test_a_broken_record_has_the_same_place_in_other_processes(records: Path, tmp_path: Path) -> None:
+    """Sharing the work out changes nothing of what is told."""
+    path = tmp_path / "r.jsonl"
+    texts = records.read_bytes().splitlines(keepends=True)
+    texts[1_200] = texts[1_200].replace(b'"text_tokens":', b'"text_tokens":"many","voice":"x","was":')
+    path.write_bytes(b"".join(texts))
+    sides = Sides(old="default", new="default", environ=ENVIRON)
+    for workers in (1, 2):
+        reader = Reader([path])
+        found = compare_all(reader, sides, sides.judges(), workers=workers)
+        assert [one.line for one in reader.told] == [1_201]
+        assert found.total.requests == reader.read == COUNT - 1
 
 
 def test_a_missing_file_is_told() -> None:

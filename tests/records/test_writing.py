@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -453,3 +454,21 @@ async def test_a_broken_stream_is_recorded(tmp_path: Path, running: SimulatorHan
     (row,) = rows(tmp_path / "r.jsonl")
     assert row["error"] == "StreamInterrupted"
     assert row["attempts"][0]["failure"]
+
+
+def test_every_key_is_explained(tmp_path: Path, running: SimulatorHandle) -> None:
+    """What stands in a record is in the table of the room's README."""
+    known = set(re.findall(r"`(\w+)`", (Path(line.__file__).parent / "README.md").read_text(encoding="utf-8")))
+    teach = "teach: [{task: code, keywords: [rivers]}]\n"
+    for text in ("hash", "full"):
+        with Router(policy_in(tmp_path, f"{{path: r.jsonl, text: {text}}}", teach), environ=running.environ()) as router:
+            running.fail("*", "ModelUnavailable", times=1)
+            router.chat.completions.create(messages=ASKED, temperature=0.1, qwenroute={"session": "s"})
+            with pytest.raises(NoDeployment):
+                router.chat.completions.create(messages=[{"role": "user", "content": "word " * 2_000_000}])
+    found = rows(tmp_path / "r.jsonl")
+    keys = {key for row in found for key in row}
+    keys |= {key for row in found for part in (row["request"], row["decision"]) for key in part}
+    keys |= {key for row in found for attempt in row.get("attempts", ()) for key in attempt}
+    assert keys <= known, keys - known
+    assert {"found", "prompt", "text", "whole", "attempts", "failure", "rejected", "error"} <= keys
