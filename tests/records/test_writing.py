@@ -461,7 +461,9 @@ def test_every_key_is_explained(tmp_path: Path, running: SimulatorHandle) -> Non
     known = set(re.findall(r"`(\w+)`", (Path(line.__file__).parent / "README.md").read_text(encoding="utf-8")))
     teach = "teach: [{task: code, keywords: [rivers]}]\n"
     for text in ("hash", "full"):
-        with Router(policy_in(tmp_path, f"{{path: r.jsonl, text: {text}}}", teach), environ=running.environ()) as router:
+        with Router(
+            policy_in(tmp_path, f"{{path: r.jsonl, text: {text}}}", teach), environ=running.environ()
+        ) as router:
             running.fail("*", "ModelUnavailable", times=1)
             router.chat.completions.create(messages=ASKED, temperature=0.1, qwenroute={"session": "s"})
             with pytest.raises(NoDeployment):
