@@ -158,8 +158,10 @@ def test_a_role_that_is_about_to_be_empty(tmp_path: Path) -> None:
 @pytest.mark.skipif("experiments" not in schema.PolicyFile.model_fields, reason="there are no experiments yet")
 def test_an_experiment_without_a_rule(tmp_path: Path) -> None:
     """An experiment in which no rule takes part is told, and its pool counts as used."""
-    tried = OWN + "experiments: [{experiment: try, kind: canary, pool: text, share: 0.05}]\n"
+    newer = "  newer: {models: [qwen2.5-omni-7b], endpoints: own}\nroutes:"
+    tried = OWN.replace("routes:", newer) + "experiments: [{experiment: try, kind: canary, pool: newer, share: 0.05}]\n"
     assert "`try`" in found(tmp_path, tried)["QR362"][1]
+    assert "QR360" not in found(tmp_path, tried)
     assert "QR362" not in found(tmp_path, tried.replace("fallback: ears", "fallback: ears, experiment: try"))
 
 
