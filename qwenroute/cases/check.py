@@ -10,19 +10,20 @@ from qwenroute.cases.scene import names
 from qwenroute.cases.schema import Expect
 from qwenroute.domain.capability import Deployment
 from qwenroute.domain.decision import Candidate, Decision, HedgeRules
+from qwenroute.domain.request import Hints
 from qwenroute.errors import QwenRouteError
 from qwenroute.policy import Policy
 from qwenroute.policy.schema import Hedge
 from qwenroute.routing import Fleet
 
 
-def check(expect: Expect, decision: Decision, policy: Policy, fleet: Fleet) -> Iterator[Mismatch]:
+def check(expect: Expect, decision: Decision, hints: Hints, policy: Policy, fleet: Fleet) -> Iterator[Mismatch]:
     """Yield what differs from a choice that was made."""
     if expect.refused is not None:
         got = f"{decision.first.deployment.id} was chosen"
         yield Mismatch(key="refused", expected=expect.refused, got=got, because=(decision.reason,))
         return
-    yield from _way(expect, decision, policy)
+    yield from _way(expect, decision, hints, policy)
     yield from _plan(expect, decision, policy, fleet)
     yield from rejections(expect, decision, fleet)
     yield from _allowance(expect, decision)
@@ -36,7 +37,12 @@ def check(expect: Expect, decision: Decision, policy: Policy, fleet: Fleet) -> I
 
 
 def check_refusal(
-    expect: Expect, error: QwenRouteError, decision: Decision | None, policy: Policy, fleet: Fleet | None
+    expect: Expect,
+    error: QwenRouteError,
+    decision: Decision | None,
+    hints: Hints,
+    policy: Policy,
+    fleet: Fleet | None,
 ) -> Iterator[Mismatch]:
     """Yield what differs from an error."""
     got = f"{type(error).__name__}: {str(error).splitlines()[0]}"
@@ -48,18 +54,18 @@ def check_refusal(
             because = tuple(str(error).splitlines()[1:])
             yield Mismatch(key="refused", expected=expect.refused, got=got, because=because)
     if decision is not None and fleet is not None:
-        yield from _way(expect, decision, policy)
+        yield from _way(expect, decision, hints, policy)
         yield from rejections(expect, decision, fleet)
 
 
-def _way(expect: Expect, decision: Decision, policy: Policy) -> Iterator[Mismatch]:
+def _way(expect: Expect, decision: Decision, hints: Hints, policy: Policy) -> Iterator[Mismatch]:
     if expect.route not in (None, decision.route):
         yield Mismatch(key="route", expected=str(expect.route), got=decision.route)
     if expect.rule not in (None, decision.rule):
-        because = tuple(why.rule(str(expect.rule), decision, policy))
+        because = tuple(why.rule(str(expect.rule), decision, hints, policy))
         yield Mismatch(key="rule", expected=str(expect.rule), got=decision.rule, because=because)
     if expect.pool not in (None, decision.pool):
-        because = why.taken(decision) if expect.rule is None else ()
+        because = why.taken(decision, hints) if expect.rule is None else ()
         yield Mismatch(key="pool", expected=str(expect.pool), got=decision.pool, because=because)
     if expect.objective not in (None, decision.objective):
         yield Mismatch(key="objective", expected=str(expect.objective), got=decision.objective)

@@ -11,7 +11,10 @@ from qwenroute.cases.coverage import Coverage, coverage
 from qwenroute.cases.mismatch import Mismatch
 from qwenroute.cases.rehearsal import Rehearsal
 from qwenroute.domain.decision import Decision
+from qwenroute.domain.request import Hints
 from qwenroute.errors import BudgetExceeded, InvalidRequest, NoDeployment, QwenRouteError
+
+NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,9 @@ def _held(
     case: Case, rehearsal: Rehearsal, decision: Decision | None, error: QwenRouteError | None
 ) -> Iterator[Mismatch]:
     policy = rehearsal.policy
+    hints = NO_HINTS if isinstance(case.request, InvalidRequest) else case.request.hints
     if error is not None:
         fleet = None if decision is None else rehearsal.fleet(case.scene.environ, case.scene.on)
-        yield from check_refusal(case.expect, error, decision, policy, fleet)
+        yield from check_refusal(case.expect, error, decision, hints, policy, fleet)
     elif decision is not None:
-        yield from check(case.expect, decision, policy, rehearsal.fleet(case.scene.environ, case.scene.on))
+        yield from check(case.expect, decision, hints, policy, rehearsal.fleet(case.scene.environ, case.scene.on))

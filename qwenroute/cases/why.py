@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from qwenroute.cases.scene import names
 from qwenroute.domain.decision import Candidate, Decision
+from qwenroute.domain.request import Hints
 from qwenroute.policy import Policy
 from qwenroute.routing import Fleet
 from qwenroute.routing.explain import tried
 
 
-def rule(wanted: str, decision: Decision, policy: Policy) -> Iterator[str]:
+def rule(wanted: str, decision: Decision, hints: Hints, policy: Policy) -> Iterator[str]:
     """Say why another rule took it."""
     asked = {one.rule: one for one in decision.rules_tried}
     if wanted in asked:
-        yield f"`{wanted}` was asked before it: {tried(asked[wanted], decision.signals)}"
+        yield f"`{wanted}` was asked before it: {tried(asked[wanted], decision.signals, hints)}"
         return
     if decision.route not in policy.routes:
         yield f"`{decision.route}` is no route, so no rule was asked"
@@ -31,10 +32,12 @@ def rule(wanted: str, decision: Decision, policy: Policy) -> Iterator[str]:
     yield f"`{decision.rule}` stands before it and holds: {held}"
 
 
-def taken(decision: Decision) -> tuple[str, ...]:
+def taken(decision: Decision, hints: Hints) -> tuple[str, ...]:
     """Say which rule it was, and how it came to that."""
     lines = [f"the rule `{decision.rule}` took it"]
-    lines += [f"`{one.rule}`: {tried(one, decision.signals)}" for one in decision.rules_tried if one.failed is not None]
+    lines += [
+        f"`{one.rule}`: {tried(one, decision.signals, hints)}" for one in decision.rules_tried if one.failed is not None
+    ]
     return tuple(lines)
 
 

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from qwenroute.domain.decision import Candidate, Decision, Plan, Resume, RuleTried, Step
+from qwenroute.domain.request import Hints
 from qwenroute.domain.signals import Signals
+from qwenroute.policy.condition import HEADERS
 
 
-def explain(decision: Decision) -> str:
-    """Return the whole story of a decision, a line for each thing."""
-    return "\n".join(_lines(decision))
+def explain(decision: Decision, hints: Hints | None = None) -> str:
+    """Return the whole story of a decision, a line for each thing; with its hints also what they said of rules."""
+    return "\n".join(_lines(decision, hints))
 
 
-def tried(rule: RuleTried, signals: Signals) -> str:
+def tried(rule: RuleTried, signals: Signals, hints: Hints | None = None) -> str:
     """Say what became of a rule, and what the request has instead of what the rule wants."""
     if rule.failed is None:
         return "matched"
-    seen = _SEEN.get(rule.failed.partition(":")[0])
-    return f"no, wants {rule.failed}" + ("" if seen is None else f"; here it is {seen(signals)}")
+    key = rule.failed.partition(":")[0]
+    seen = _SEEN.get(key)
+    has = None if seen is None else seen(signals)
+    if hints is not None and key.startswith(HEADERS):
+        has = hints.headers.get(key.removeprefix(HEADERS), "not there")
+    elif hints is not None and key in _HINTED:
+        has = _HINTED[key](hints) or "not said"
+    return f"no, wants {rule.failed}" + ("" if has is None else f"; here it is {has}")
 
 
-def _lines(decision: Decision) -> Iterator[str]:
+def _lines(decision: Decision, hints: Hints | None) -> Iterator[str]:
     steps = decision.plan.steps
     if steps:
         yield f"{steps[0].deployment.id}: {decision.reason}"
@@ -34,7 +42,7 @@ def _lines(decision: Decision) -> Iterator[str]:
     yield from (f"  {line}" for line in _signals(decision.signals))
     yield f"route `{decision.route}` of policy `{decision.policy}` ({decision.policy_hash})"
     for one in decision.rules_tried:
-        yield f"  {one.rule}: {tried(one, decision.signals)}"
+        yield f"  {one.rule}: {tried(one, decision.signals, hints)}"
     if not decision.rules_tried:
         yield f"  {decision.rule}"
     yield f"candidates, by the objective `{decision.objective}`"
@@ -147,4 +155,12 @@ _SEEN: Mapping[str, Callable[[Signals], str]] = {
     "fim": lambda s: _said(s.fim),
     "prompt_tokens": lambda s: f"{s.text_tokens:,}",
 }
-"""What a request has of what a condition asks; hints and the request's own words are the caller's to look up."""
+"""What a request has of what a condition asks; its words are the caller's to look up."""
+
+_HINTED: Mapping[str, Callable[[Hints], str]] = {
+    "quality": lambda h: h.quality or "",
+    "tenant": lambda h: h.tenant or "",
+    "key": lambda h: h.key or "",
+    "tags": lambda h: ", ".join(h.tags),
+}
+"""What its hints say."""

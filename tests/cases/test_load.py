@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import qwenroute
+from qwenroute.cases import Rehearsal, load_cases
 from qwenroute.errors import DocumentError
+from qwenroute.policy import load_policy
+from qwenroute.registry import Registry
 from tests.cases.suites import HEAD, suite
+
+TENANTS = Rehearsal(load_policy("tenants"), Registry.load())
 
 OK = "expect: {rule: rest}"
 MISTAKES: list[tuple[str, str, str, str]] = [
@@ -25,6 +35,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("an unknown gate", "expect: {rejected: {qwen-plus: regon}}", "5:35", "did you mean `region`?"),
     ("an unknown error", "expect: {refused: NoDeploymnt}", "5:24", "did you mean `NoDeployment`?"),
     ("an unknown environ", "environ: both, expect: {rule: rest}", "5:15", "`environs` has no `both`"),
+    ("an unknown budget", "spent: {dya: 1}, expect: {rule: rest}", "5:23", "unknown budget `dya`"),
     ("an unknown example", "like: hello, expect: {rule: rest}", "5:15", "unknown example `hello`"),
     ("no day", "on: 24.11.2026, expect: {rule: rest}", "5:15", "QR405 `24.11.2026` is no day"),
     ("no moment", "at: 3 pm, expect: {rule: rest}", "5:15", "QR405 `3 pm` is no moment"),
@@ -98,3 +109,40 @@ def test_a_case_may_differ_from_the_file(tmp_path: Path) -> None:
     assert str(scenes["at night"].at) == "2026-11-24 03:00:00"
     assert (str(scenes["one night"].on), str(scenes["one night"].at)) == ("2025-06-01", "2025-06-01 03:00:30")
     assert dict(scenes["own"].environ) == {"OWN_URL": "http://gpu:8000/v1"}
+
+
+LINES = (Path(qwenroute.__file__).parent / "policies" / "tenants.cases.yaml").read_text(encoding="utf-8").splitlines()
+JUNK = (
+    "",
+    "null",
+    "[]",
+    "{}",
+    "- 1",
+    "1e999",
+    "true",
+    "'x'",
+    "&a 1",
+    "*a",
+    "!!set {}",
+    "\t",
+    "a: {b: [",
+    "💥",
+    "0x1F",
+    "on",
+)
+
+
+@settings(max_examples=150)
+@given(st.integers(0, len(LINES) - 1), st.sampled_from(JUNK), st.sampled_from(["replace", "value", "insert", "cut"]))
+def test_no_file_of_cases_shows_a_traceback(index: int, junk: str, how: str) -> None:
+    """Whatever somebody does to a line, there are cases or diagnostics, and no other error."""
+    lines = list(LINES)
+    key = lines[index].partition(":")[0]
+    lines[index : index + (how != "insert")] = {
+        "replace": [junk], "value": [f"{key}: {junk}"], "insert": [junk], "cut": [lines[index][: len(junk)]],
+    }[how]  # fmt: skip
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tenants.cases.yaml"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        with suppress(DocumentError):
+            assert load_cases(path, TENANTS).cases

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qwenroute.cases import Mismatch, run
-from tests.cases.suites import report, suite
+from tests.cases.suites import POLICY, report, suite
 
 BOTH = "environ: {OWN_URL: 'http://gpu:8000/v1'}"
 HARD = "signals: {task: general, difficulty: hard}"
@@ -237,3 +237,19 @@ routes:
   - {case: c, health: {qwen-flash: {answer_s: 8.5}}, expect: {plan: [qwen-flash, qwen-plus]}}
 """
     assert report(tmp_path, cases, policy=policy).failed == ()
+
+
+def test_what_the_application_said_is_told(tmp_path: Path) -> None:
+    """Where a rule asks for a hint, the reason says which one the request has."""
+    policy = POLICY.replace("tenant: gold", "headers: {X-Tier: gold}, key: nightly, tags: batch, tenant: gold")
+    for hints, wanted in (
+        ("{}", "here it is not said"),
+        ("{tenant: silver}", "tenant: gold; here it is silver"),
+        ("{tenant: gold, tags: [now, fast]}", "tags: batch; here it is now, fast"),
+        ("{tenant: gold, tags: [batch], key: me}", "key: nightly; here it is me"),
+        ("{tenant: gold, tags: [batch], key: nightly}", "headers.x-tier: gold; here it is not there"),
+        ("{tenant: gold, tags: [batch], key: nightly, headers: {x-tier: tin}}", "here it is tin"),
+    ):
+        case = f"  - {{case: a, {HARD}, hints: {hints}, expect: {{rule: gold}}}}\n"
+        [outcome] = report(tmp_path, case, policy=policy).outcomes
+        assert wanted in outcome.mismatches[0].because[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from qwenroute.cases import Rehearsal, Suite, cases_beside, load_cases, run
 from qwenroute.cases.run import run_case
 from qwenroute.linting import lint
-from qwenroute.policy import Loaded, load
+from qwenroute.policy import Loaded, Policy, load
 from qwenroute.policy.extends import shipped
 from qwenroute.registry import Registry
 from tests.cases.equivalence import difference
@@ -51,12 +52,11 @@ def test_it_passes_its_cases(name: str) -> None:
     assert report.coverage.conditions == ()
 
 
-def survivors(name: str) -> list[Mutant]:
+def survivors(policy: Policy, rehearsal: Rehearsal, suite: Suite) -> list[Mutant]:
     """Return the mistakes that no case of their route notices."""
-    loaded, rehearsal, suite = on_trial(name)
     decided = [(o.decision, o.case) for o in run(suite, rehearsal).outcomes if o.decision is not None]
     found = []
-    for mutant in mutants(loaded.policy):
+    for mutant in mutants(policy):
         changed = Rehearsal(mutant.policy, rehearsal.registry, like=rehearsal)
         telling = [(decision.rule != mutant.rule, case) for decision, case in decided if decision.route == mutant.route]
         telling.sort(key=lambda item: item[0])  # those of the rule itself are the likeliest to notice
@@ -71,7 +71,7 @@ def test_every_mistake_in_a_rule_makes_a_case_fail(name: str) -> None:
     loaded, rehearsal, suite = on_trial(name)
     scenes = {(case.scene.on, *sorted(case.scene.environ.items())): case.scene for case in suite.cases}.values()
     unnoticed = []
-    for mutant in survivors(name):
+    for mutant in survivors(loaded.policy, rehearsal, suite):
         grid = situations(loaded.file, mutant.route)
         shown = difference(mutant, rehearsal, scenes, grid, moments(loaded.file, mutant.route))
         if shown is not None:
@@ -86,3 +86,15 @@ def test_mistakes_are_made() -> None:
     assert len(found) == len({str(mutant) for mutant in mutants(loaded.policy)})
     for start in ("removed", "behind ", "without `", "not `", "to ", "without fallback", "by "):
         assert any(what.startswith(start) for what in found), start
+
+
+def test_without_its_case_a_mistake_goes_unnoticed() -> None:
+    """A case that is missing lets mistakes through, and the grid tells them from those that are none."""
+    loaded, rehearsal, suite = on_trial("default")
+    fewer = replace(suite, cases=tuple(case for case in suite.cases if case.expect.rule != "code"))
+    unnoticed = {mutant.what: mutant for mutant in survivors(loaded.policy, rehearsal, fewer) if mutant.rule == "code"}
+    assert "without fallback" in unnoticed
+    scenes = [suite.cases[0].scene]
+    for what in ("without fallback", "by cheap instead of balanced"):
+        grid = situations(loaded.file, "auto")
+        assert difference(unnoticed[what], rehearsal, scenes, grid, moments(loaded.file, "auto")) is not None

@@ -122,6 +122,25 @@ def test_a_hybrid_thinks_where_the_role_does() -> None:
     assert decide(request("qwen-hybrid@dashscope"), signals(), rules, here).first.thinking is None
 
 
+def test_a_pool_of_several_roles_is_ordered_by_the_objective_and_thinks_as_they_agree() -> None:
+    """Nobody goes first for being made for one of the roles; roles that do not agree leave thinking alone."""
+    pools = [
+        Pool(name="thinkers", roles=(Role.REASONING, Role.VISION_REASONING)),
+        Pool(name="talkers", roles=(Role.GENERAL, Role.MAX)),
+        Pool(name="mixed", roles=(Role.GENERAL, Role.REASONING)),
+    ]
+    here = policy(pools=pools)
+    made = deployment("qwen-made", roles=(Role.REASONING,), thinking=Thinking.ALWAYS, quality=quality(0.4))
+    able = deployment(
+        "qwen-able", roles=(Role.GENERAL, Role.REASONING), thinking=Thinking.HYBRID, thinking_default_on=True,
+        quality=quality(0.9),
+    )  # fmt: skip
+    for name, thinking in (("thinkers", True), ("talkers", False), ("mixed", None)):
+        decision = decide(request(name), signals(), here, fleet(made, able, of=here))
+        assert (decision.first.deployment.model, decision.first.thinking) == ("qwen-able", thinking)
+    assert decide(request("reasoning"), signals(), here, fleet(made, able, of=here)).first.deployment is made
+
+
 def test_a_model_named_outright_stops_thinking_only_where_it_must() -> None:
     """JSON excludes thinking: a hybrid that thinks by default is told not to."""
     hybrid = deployment("qwen-hybrid", thinking=Thinking.HYBRID, thinking_default_on=True)

@@ -17,7 +17,7 @@ from qwenroute.documents import nearest
 from qwenroute.errors import BudgetExceeded, InvalidRequest, NoDeployment
 
 if TYPE_CHECKING:
-    from qwenroute.cases import Scene
+    from qwenroute.cases import Case, Rehearsal, Scene
     from qwenroute.domain.decision import Decision
     from qwenroute.domain.request import Request
     from qwenroute.policy import Policy
@@ -69,55 +69,61 @@ def explain(
 
     Nothing is called. Keys that are not set are taken to be.
     """
-    from qwenroute.cases import Rehearsal, cases_beside, load_cases  # noqa: PLC0415
+    from qwenroute.cases import Rehearsal  # noqa: PLC0415
+    from qwenroute.cases.case import Statement  # noqa: PLC0415
     from qwenroute.policy import load  # noqa: PLC0415
 
     given = [name for name, value in (("REQUEST", request), ("--ask", ask), ("--case", case)) if value is not None]
     if len(given) != 1:
         many = f"{' and '.join(given)} are" if given else "nothing is"
         raise InvalidRequest(f"{many} given; name a file with a request (or `-`), or `--ask TEXT`, or `--case NAME`")
-    loaded = load(policy, options.registry(overlay))
-    rehearsal = Rehearsal(loaded.policy, options.registry(overlay))
+    known = options.registry(overlay)
+    loaded = load(policy, known)
+    rehearsal = Rehearsal(loaded.policy, known)
+    if case is not None:
+        beside = {"--on": on, "--at": at, "--health": health, "--spent": spent, "--set": variable, "--model": model}
+        for option, value in beside.items():
+            if value is not None:
+                raise InvalidRequest(f"a case has a situation of its own; leave `{option}` out")
+        chosen = _case(case, Path(loaded.document.name), rehearsal)
+        asked, scene, statement, alike = chosen.request, chosen.scene, chosen.statement, chosen.alike
+    else:
+        body = _read(request) if ask is None else _question(ask)
+        asked = _request(body if model is None else {**body, "model": model})
+        scene = _scene(loaded.policy, options.day(on), at, health or (), spent or (), variable or ())
+        statement, alike = Statement(), None
+    if isinstance(asked, InvalidRequest):
+        raise asked
     try:
-        if case is not None:
-            for name, value in (
-                ("--on", on),
-                ("--at", at),
-                ("--health", health),
-                ("--spent", spent),
-                ("--set", variable),
-                ("--model", model),
-            ):
-                if value is not None:
-                    raise InvalidRequest(f"a case has a situation of its own; leave `{name}` out")
-            suite = load_cases(cases_beside(Path(loaded.document.name)), rehearsal)
-            chosen = next((one for one in suite.cases if one.name == case), None)
-            if chosen is None:
-                close = nearest(case, [one.name for one in suite.cases])
-                hint = f"did you mean `{close}`?" if close else f"`{suite.file}` has the names"
-                raise InvalidRequest(f"there is no case `{case}`; {hint}")
-            if isinstance(chosen.request, InvalidRequest):
-                raise chosen.request
-            decision = rehearsal.decide(chosen.request, chosen.scene, chosen.statement, chosen.alike)
-        else:
-            asked = _read(request) if ask is None else _question(ask)
-            if model is not None:
-                asked["model"] = model
-            scene = _scene(loaded.policy, options.day(on), at, health or (), spent or (), variable or ())
-            decision = rehearsal.decide(_request(asked), scene)
+        decision = rehearsal.decide(asked, scene, statement, alike)
     except (BudgetExceeded, NoDeployment) as error:
-        _print(error.decision, as_json=as_json)
+        _print(error.decision, asked, as_json=as_json)
         if not as_json:
             typer.echo(f"qwenroute: {error}", err=True)
-        raise typer.Exit(exits.NOTHING_CAN_SERVE) from None
-    _print(decision, as_json=as_json)
+        raise typer.Exit(exits.exit_code_for(error)) from None
+    _print(decision, asked, as_json=as_json)
 
 
-def _print(decision: Decision, *, as_json: bool) -> None:
+def _print(decision: Decision, request: Request, *, as_json: bool) -> None:
     from qwenroute.routing import explain as in_words  # noqa: PLC0415
     from qwenroute.routing import trace  # noqa: PLC0415
 
-    print(json.dumps(trace(decision), ensure_ascii=False, indent=2) if as_json else in_words(decision))
+    if as_json:
+        print(json.dumps(trace(decision), ensure_ascii=False, indent=2))
+    else:
+        print(in_words(decision, request.hints))
+
+
+def _case(name: str, policy: Path, rehearsal: Rehearsal) -> Case:
+    from qwenroute.cases import cases_beside, load_cases  # noqa: PLC0415
+
+    suite = load_cases(cases_beside(policy), rehearsal)
+    for one in suite.cases:
+        if one.name == name:
+            return one
+    close = nearest(name, [one.name for one in suite.cases])
+    hint = f"did you mean `{close}`?" if close else f"`{suite.file}` has the names"
+    raise InvalidRequest(f"there is no case `{name}`; {hint}")
 
 
 def _question(text: str) -> dict[str, object]:
