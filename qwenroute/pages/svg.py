@@ -21,7 +21,7 @@ def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> st
 
 def bars(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], title: str) -> str:
     """Return bars side by side for each name: the first faint (before), the last strong (after), with what they say."""
-    left, width, thick = 230, 340, 11
+    left, width, thick = 230, 340, 13
     most = max((value for _, values in rows for value, _ in values), default=0.0) or 1.0
     step = thick * max((len(values) for _, values in rows), default=1) + 10
     parts = []
