@@ -37,9 +37,10 @@ def attempt_ended(attempt: Attempt) -> None:
 
 def decided(decision: Decision) -> None:
     """Warn of what the caller should know about the choice, such as a retired id that was replaced."""
-    budgets = {
-        said for a in decision.allowances for said in (a.warning, a.detour)
-    }  # told once a window, by `budget_spent`
+    if not decision.warnings:
+        return
+    # What is to be said of budgets is told once a window, by `budget_spent`.
+    budgets = {said for a in decision.allowances for said in (a.warning, a.detour)}
     for warning in decision.warnings:
         if warning not in budgets:
             _log().warning(warning, route=decision.route)

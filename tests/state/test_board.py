@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from qwenroute.domain.capability import Deployment, RateLimits, Role
 from qwenroute.domain.failure import Failure, FailureKind
-from qwenroute.domain.health import Circuit, Conditions, Gatekeeper, Obstacle
+from qwenroute.domain.health import Circuit, Conditions, Gatekeeper, LatencyObjective, Obstacle, Timed
 from qwenroute.domain.price import Usage
 from qwenroute.domain.resilience import BreakerRules, OutlierRules, Resilience, RetryBudgetRules, WindowRules
 from qwenroute.state import HealthBoard
@@ -315,6 +315,21 @@ def test_paces_appear_when_enough_is_known() -> None:
     assert it.paces[A.id].tokens_per_s == pytest.approx(50, rel=0.1)
     assert it.paces[A.id].error_rate == 0
     assert it.revision == 1
+
+
+def test_a_missed_objective_is_told_with_what_it_took() -> None:
+    """The percentile asked for counts, of the first token or of the whole, and one that is met is not mentioned."""
+    soon = LatencyObjective(of=Timed.FIRST_TOKEN, percentile=90.0, within_s=1.0)
+    slack = LatencyObjective(of=Timed.FIRST_TOKEN, percentile=50.0, within_s=1.0)
+    whole = LatencyObjective(of=Timed.ANSWER, percentile=50.0, within_s=2.0)
+    it = board(objectives=(soon, slack, whole))
+    fill(it, A, ttft_s=0.5, count=25)
+    assert [one for one, _ in it.paces[A.id].missed] == [whole]
+    fill(it, A, NOW + 5, ttft_s=4.0, count=15)
+    assert [one for one, _ in it.paces[A.id].missed] == [soon, whole]
+    took = dict(it.paces[A.id].missed)[soon]
+    assert took == pytest.approx(4.0, rel=0.1)
+    assert B.id not in it.paces
 
 
 def test_a_revision_stays_while_paces_do() -> None:
