@@ -1,0 +1,50 @@
+"""Whether one arm of an experiment is worse than the other, judged as often as one likes.
+
+Looking after every request and stopping at the first bad sign finds a difference where there is
+none, sooner or later, with the tests of textbooks. The evidence here may be looked at any time: it
+is a betting score that is 1 at the start and, as long as the newcomer is no worse than allowed,
+reaches 1/a with a probability of at most a, ever (Ville's inequality for nonnegative
+supermartingales; G. Shafer, "Testing by betting", J. R. Stat. Soc. A 184, 2021).
+
+It is a mean of likelihood ratios: of rates above the one allowed against the one allowed. Rates
+cover errors at once. Latency and cost are made rates by asking how many of the newcomer's requests
+lie above the control's quantile, raised by what is allowed: no more than the quantile leaves if it
+is no worse (a sign test). So one slow answer counts as one, and no distribution is assumed.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+
+GRID = 16
+"""Alternatives that are bet on, evenly over the odds' logarithm between what is allowed and almost 1."""
+MOST_LOG_ODDS = 5.0
+
+
+def evidence(hits: int, misses: int, allowed: float) -> float:
+    """Return the score against "hits come at a rate of at most `allowed`" (0 to 1)."""
+    if allowed >= 1.0 or hits + misses == 0 or hits / (hits + misses) <= allowed:
+        return 0.0  # no evidence, whatever the bets say
+    allowed = max(allowed, 1e-6)
+    least = log(allowed / (1.0 - allowed))
+    step = max(MOST_LOG_ODDS - least, 1.0) / GRID
+    total = 0.0
+    for number in range(1, GRID + 1):
+        rate = 1.0 / (1.0 + exp(-(least + number * step)))
+        total += exp(min(700.0, hits * log(rate / allowed) + misses * log((1.0 - rate) / (1.0 - allowed))))
+    return total / GRID
+
+
+def most_likely_at_most(hits: int, misses: int, doubt: float) -> float:
+    """Return a rate that the true one exceeds, at any time, with a probability of at most `doubt`.
+
+    It is the lowest rate at which the score of the misses against it is not yet 1/doubt.
+    """
+    low, high = hits / (hits + misses) if hits + misses else 1.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        if evidence(misses, hits, 1.0 - middle) >= 1.0 / doubt:
+            high = middle
+        else:
+            low = middle
+    return high
