@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 
 class ExperimentKind(StrEnum):
@@ -113,13 +111,3 @@ class ExperimentState:
     variant: ArmFigures
     rolled_back: str | None = None
     """Why it was taken back; None while it runs."""
-
-
-Draw = Callable[[], float]
-
-
-class Halted(Protocol):
-    """Which experiments have been taken back."""
-
-    def __contains__(self, name: object, /) -> bool:
-        """Whether this one has."""

@@ -16,6 +16,7 @@ from qwenroute.domain.budget import Budget, LedgerRules, WhenSpent, units
 from qwenroute.domain.capability import RateLimits, Role
 from qwenroute.domain.decision import HedgeRules, RetryRules, Timeouts
 from qwenroute.domain.endpoint import Served
+from qwenroute.domain.experiment import Experiment, ExperimentKind, RollbackRules
 from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.price import Exchange, Price, Tier
 from qwenroute.domain.recording import RecordRules
@@ -58,6 +59,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
             tags=None if p.tags is None else frozenset(p.tags),
             without=frozenset(_canonical(model, registry) for model in p.except_ or ()),
         )
+    experiments = {entry.experiment: _experiment(entry) for entry in file.experiments}
     routes = {
         name: Route(
             name=name,
@@ -70,6 +72,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
                     objective=usual if rule.objective is None else objectives[rule.objective],
                     hedge=hedge if rule.hedge is None else _hedge(rule.hedge),
                     limits=None if rule.limits is None else limits.narrowed(_limits(rule.limits, registry)),
+                    experiment=None if rule.experiment is None else experiments[rule.experiment],
                     latency=_latency(rule.latency),
                 )
                 for rule in rules
@@ -93,6 +96,7 @@ def compile_policy(file: schema.PolicyFile, document: Document, path: Path, regi
         limits=limits,
         budgets=tuple(_budget(entry) for entry in file.budgets),
         ledger=_ledger(file.ledger, document),
+        experiments=tuple(experiments.values()),
         timeouts=Timeouts(**file.timeouts.model_dump()),
         retries=RetryRules(**file.retries.model_dump(exclude={"budget"})),
         hedge=hedge,
@@ -147,6 +151,21 @@ def _names(entry: Iterable[str] | None) -> frozenset[str] | None:
 
 def _latency(entry: schema.Latency | None) -> LatencyObjective | None:
     return None if entry is None else LatencyObjective(**entry.model_dump())
+
+
+def _experiment(entry: schema.Experiment) -> Experiment:
+    rollback = None
+    if entry.kind is ExperimentKind.CANARY and entry.rollback != "off":
+        rollback = RollbackRules(**(entry.rollback or schema.Rollback()).model_dump())
+    return Experiment(
+        name=entry.experiment,
+        kind=entry.kind,
+        pool=entry.pool,
+        share=entry.share,
+        sticky=entry.sticky,
+        rollback=rollback,
+        max_cost_per_day=entry.max_cost_per_day,
+    )
 
 
 def _budget(entry: schema.Budget) -> Budget:

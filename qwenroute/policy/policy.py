@@ -13,6 +13,7 @@ from qwenroute.domain.budget import Budget, LedgerRules
 from qwenroute.domain.capability import Role
 from qwenroute.domain.decision import HedgeRules, Resume, RetryRules, RuleTried, Timeouts
 from qwenroute.domain.endpoint import Endpoint
+from qwenroute.domain.experiment import Experiment
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.health import LatencyObjective
 from qwenroute.domain.price import Exchange
@@ -106,6 +107,7 @@ class Rule:
     """Its own, or the policy's; None: off."""
     limits: Limits | None = None
     """The policy's, narrowed by its own; None: the policy's as they are."""
+    experiment: Experiment | None = None
     latency: LatencyObjective | None = None
     matched: RuleTried = field(init=False, repr=False)
     failed: tuple[RuleTried, ...] = field(init=False, repr=False)
@@ -215,6 +217,7 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     budgets: tuple[Budget, ...] = ()
     ledger: LedgerRules = field(default_factory=LedgerRules)
+    experiments: tuple[Experiment, ...] = ()
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: RetryRules = field(default_factory=RetryRules)
     hedge: HedgeRules | None = None

@@ -24,6 +24,11 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
     objectives = {*_mapping(top.get("objectives")), *(objective.name for objective in USUAL)}
     pools = {*_mapping(top.get("pools")), *Role}
     routes = set(_mapping(top.get("routes")))
+    experiments = {
+        str(entry["experiment"]): entry
+        for entry in map(_mapping, _list(top.get("experiments")))
+        if isinstance(entry.get("experiment"), str)
+    }
     tags = {t for one in endpoints.values() for t in _list(_mapping(one).get("tags")) if isinstance(t, str)}
 
     def unknown(trail: Trail, what: str, name: object, known: Collection[str], code: str) -> Iterator[Diagnostic]:
@@ -95,6 +100,12 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield from _twice(document, at, rule)
             yield from unknown((*at, "objective"), "objective", rule.get("objective"), objectives, "QR202")
             yield from limits((*at, "limits"), rule.get("limits"))
+            experiment = rule.get("experiment")
+            yield from unknown((*at, "experiment"), "experiment", experiment, experiments, "QR240")
+            if isinstance(experiment, str) and rule.get("pool") == experiments.get(experiment, {}).get("pool"):
+                message = f"experiment `{experiment}` tries the pool that this rule has anyway"
+                hint = "name a pool with the newcomer alone under the experiment's `pool`"
+                yield document.diagnostic((*at, "experiment"), "QR243", message, hint)
         yield from _order(document, str(name), rules)
     for index, raw in enumerate(_list(top.get("budgets"))):
         entry = _mapping(raw)
@@ -103,7 +114,10 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
         for place, route in enumerate(_list(entry.get("routes"))):
             trail = ("budgets", index, "routes", place)
             yield from unknown(trail, "route", route, routes | pools, "QR231")
+    for index, raw in enumerate(_list(top.get("experiments"))):
+        yield from unknown(("experiments", index, "pool"), "pool", _mapping(raw).get("pool"), pools, "QR201")
     yield from _budgets(document, top)
+    yield from _experiments(document, top)
     yield from _timezone(document, top.get("timezone"))
     yield from _disagreeing(document, top)
 
@@ -153,6 +167,29 @@ _AT_MOST = (
     ("cooldown", "burst_s", "cap_s", schema.Cooldown()),
     ("retries", "base_s", "cap_s", schema.Retries()),
 )
+
+
+def _experiments(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:
+    """Find experiments of one name, and what does not go with their kind."""
+    seen: dict[object, int] = {}
+    for index, raw in enumerate(_list(top.get("experiments"))):
+        at: Trail = ("experiments", index)
+        entry = _mapping(raw)
+        name, kind = entry.get("experiment"), entry.get("kind")
+        if seen.setdefault(name, index) != index:
+            line = document.diagnostic(("experiments", seen[name]), "", "").line
+            message = f"there is an experiment `{name}` already (line {line})"
+            yield document.diagnostic((*at, "experiment"), "QR241", message, "give each a name of its own")
+        if kind != "canary" and entry.get("rollback") is not None:
+            message = "only a canary is taken back by itself"
+            yield document.diagnostic((*at, "rollback"), "QR242", message, "leave `rollback` out, or make it a canary")
+        if kind != "shadow" and entry.get("max_cost_per_day") is not None:
+            message = "only a shadow has a cap of its own: what others cost is the requests' own cost"
+            hint = "leave `max_cost_per_day` out, or use a budget"
+            yield document.diagnostic((*at, "max_cost_per_day"), "QR242", message, hint)
+        if kind == "shadow" and entry.get("max_cost_per_day") is None:
+            message = "a shadow needs `max_cost_per_day`: its answers are thrown away, its calls are billed"
+            yield document.diagnostic(at, "QR242", message, "say what that may cost in a day, in `currency.report`")
 
 
 def _disagreeing(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:

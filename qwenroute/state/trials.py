@@ -84,29 +84,46 @@ class _ArmTally:
         )
 
 
+class _Count:
+    """How often something was so, and how often not."""
+
+    __slots__ = ("hits", "misses")
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+
+    def add(self, *, hit: bool) -> None:
+        if hit:
+            self.hits += 1
+        else:
+            self.misses += 1
+
+    @property
+    def rate(self) -> float:
+        return self.hits / max(1, self.hits + self.misses)
+
+
 class _Above:
     """How many of the newcomer's requests lay above a quantile of the control, raised by what is allowed."""
 
-    __slots__ = ("above", "quantile", "seen", "what")
+    __slots__ = ("count", "quantile", "what")
 
     def __init__(self, what: str, quantile: float) -> None:
         self.what = what
         self.quantile = quantile
-        self.above = 0
-        self.seen = 0
+        self.count = _Count()
 
     def add(self, value: float, control: _Lately, allowed: float, doubt: float) -> None:
         """Count one request against the control as it is just then."""
         # The control's quantile is only known so well: take one that is too low with little probability
         # (the one-sided bound of Dvoretzky, Kiefer and Wolfowitz).
         bound = control.quantile(min(1.0, self.quantile + sqrt(log(1.0 / doubt) / (2.0 * len(control)))))
-        self.seen += 1
-        if bound is not None and value > bound * (1.0 + allowed):
-            self.above += 1
+        self.count.add(hit=bound is not None and value > bound * (1.0 + allowed))
 
     def score(self) -> float:
         """Return the evidence that more lie there than would if it were no worse."""
-        return evidence(self.above, self.seen - self.above, 1.0 - self.quantile)
+        return evidence(self.count.hits, self.count.misses, 1.0 - self.quantile)
 
 
 class _Standing:
@@ -120,8 +137,8 @@ class _Standing:
 
     def _begin(self) -> None:
         self.judged = 0
-        self.failed = {arm: [0, 0] for arm in Arm}
-        """Of each arm, since evidence is gathered: failures and the rest."""
+        self.failed = {arm: _Count() for arm in Arm}
+        """Since evidence is gathered."""
         self.latency = [_Above("latency", q) for q in LATENCY_QUANTILES]
         self.cost = [_Above("cost", q) for q in COST_QUANTILES]
 
@@ -129,7 +146,7 @@ class _Standing:
         rules = self.experiment.rollback
         control = self.arms[Arm.CONTROL]
         self.arms[trial.arm].add(trial)
-        self.failed[trial.arm][0 if trial.failed else 1] += 1
+        self.failed[trial.arm].add(hit=trial.failed)
         if rules is None or trial.arm is Arm.CONTROL or self.experiment.kind is not ExperimentKind.CANARY:
             return
         doubt = (1.0 - rules.confidence) / _tests(rules) / 2
@@ -150,26 +167,23 @@ class _Standing:
         control, variant = self.arms[Arm.CONTROL], self.arms[Arm.VARIANT]
         sure = f"{rules.confidence:.0%} sure, after {self.judged} of its requests"
         if rules.error_rate is not None:
-            failures, others = self.failed[Arm.VARIANT]
-            rate = failures / (failures + others)
-            least = sum(self.failed[Arm.CONTROL]) and self.failed[Arm.CONTROL][0] / sum(self.failed[Arm.CONTROL])
-            if rate > least + rules.error_rate:  # else there is nothing to work out
-                allowed = most_likely_at_most(*self.failed[Arm.CONTROL], doubt) + rules.error_rate
-                if evidence(failures, others, allowed) >= 1.0 / doubt:
+            here, there = self.failed[Arm.VARIANT], self.failed[Arm.CONTROL]
+            if here.rate > there.rate + rules.error_rate:  # else there is nothing to work out
+                bound = most_likely_at_most(there.hits, there.misses, doubt) + rules.error_rate
+                if evidence(here.hits, here.misses, bound) >= 1.0 / doubt:
                     return (
-                        f"{rate:.1%} of its requests failed, {least:.1%} of the control's; "
+                        f"{here.rate:.1%} of its requests failed, {there.rate:.1%} of the control's; "
                         f"{rules.error_rate:.1%} more is allowed ({sure})"
                     )
-        for test, allowed, here, there in (
+        for test, allowed, ours, theirs in (
             *((t, rules.latency, variant.latencies, control.latencies) for t in self.latency),
             *((t, rules.cost, variant.costs, control.costs) for t in self.cost),
         ):
             if allowed is not None and test.score() >= 1.0 / doubt:
                 unit = " s" if test.what == "latency" else ""
-                ours, theirs = here.quantile(test.quantile) or 0.0, there.quantile(test.quantile) or 0.0
                 return (
-                    f"its {test.what} is {ours:.3g}{unit} at the {test.quantile:.0%} point, the control's "
-                    f"{theirs:.3g}{unit}; {allowed:.0%} more is allowed ({sure})"
+                    f"its {test.what} is {ours.quantile(test.quantile) or 0:.3g}{unit} at the {test.quantile:.0%} point, "
+                    f"the control's {theirs.quantile(test.quantile) or 0:.3g}{unit}; {allowed:.0%} more is allowed ({sure})"
                 )
         return None
 

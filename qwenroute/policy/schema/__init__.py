@@ -2,6 +2,7 @@
 
 from qwenroute.policy.schema.budgets import Budget, CheaperPool, Ledger
 from qwenroute.policy.schema.endpoints import Endpoint, Pool, RateLimits, ServedModel
+from qwenroute.policy.schema.experiments import Experiment, Rollback
 from qwenroute.policy.schema.file import PolicyFile
 from qwenroute.policy.schema.patience import Breaker, Cache, Cooldown, Hedge, Limits, Retries, RuleLimits
 from qwenroute.policy.schema.records import Records
@@ -16,6 +17,7 @@ __all__ = [
     "Cooldown",
     "Embedding",
     "Endpoint",
+    "Experiment",
     "FromFile",
     "FromVariable",
     "Hedge",
@@ -29,6 +31,7 @@ __all__ = [
     "RateLimits",
     "Records",
     "Retries",
+    "Rollback",
     "Rule",
     "RuleLimits",
     "ServedModel",

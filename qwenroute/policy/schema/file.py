@@ -10,6 +10,7 @@ from qwenroute.domain.decision import Resume
 from qwenroute.domain.failure import FailureKind
 from qwenroute.policy.schema.budgets import Budget, Ledger
 from qwenroute.policy.schema.endpoints import Endpoint, Pool
+from qwenroute.policy.schema.experiments import Experiment
 from qwenroute.policy.schema.patience import (
     Breaker,
     CacheOrOff,
@@ -68,6 +69,8 @@ class PolicyFile(Section):
     """What may be spent in a minute, hour, day, week or month: in all, or for each tenant, key or route."""
     ledger: Ledger = Field(default_factory=Ledger)
     """Where spending is kept."""
+    experiments: list[Experiment] = Field(default_factory=list)
+    """Newcomers beside what rules do: canaries, splits, shadows. A rule takes part by naming one."""
     timeouts: Timeouts = Field(default_factory=Timeouts)
     """Seconds that each phase of an attempt may take."""
     retries: Retries = Field(default_factory=Retries)

@@ -189,5 +189,7 @@ class Rule(Section):
     """A hedge of its own, or `off`; omitted: the policy's own."""
     limits: RuleLimits | None = None
     """Limits of this rule's requests, within those of the policy."""
+    experiment: Word | None = None
+    """The experiment that these requests take part in, by its name under `experiments`."""
     latency: Latency | None = None
     """An objective for this rule's requests, judged by live figures; without figures nothing changes."""
