@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from qwenroute.domain.budget import Allowance
 from qwenroute.domain.capability import Deployment, Role
+from qwenroute.domain.experiment import Assignment
 from qwenroute.domain.failure import FailureKind
 from qwenroute.domain.health import Pace
 from qwenroute.domain.signals import Signals
@@ -145,6 +146,8 @@ class Decision:
     policy: str
     """The policy's name: that of its file, without the ending."""
     policy_hash: str
+    assignment: Assignment | None = None
+    """Its part in an experiment; None where the rule takes part in none."""
     warnings: tuple[str, ...] = ()
     allowances: tuple[Allowance, ...] = ()
     """How the budgets that count the request stood."""

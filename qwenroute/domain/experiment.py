@@ -71,6 +71,17 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The part of one request in an experiment."""
+
+    experiment: str
+    kind: ExperimentKind
+    arm: Arm
+    copied: bool = False
+    """A copy of it goes to the newcomer of a shadow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """How one request of an experiment went, in one arm."""
 

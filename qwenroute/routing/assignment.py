@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from hashlib import blake2b
 
-from qwenroute.domain.experiment import Arm, Experiment, Sticky
+from qwenroute.domain.experiment import Arm, Assignment, Experiment, ExperimentKind, Sticky
 from qwenroute.domain.request import Hints
 from qwenroute.routing.choice import Chance
 
 _WHOLE = 2**64
 
 
-def arm_of(experiment: Experiment, hints: Hints, chance: Chance | None) -> Arm:
-    """Return the arm: always the same for the same tenant, key or session, in every process.
+def assign(experiment: Experiment, hints: Hints, halted: Set[str], chance: Chance | None) -> Assignment | None:
+    """Return a request's part in an experiment; None where it has been taken back.
 
-    A request that does not name its own is drawn by itself; without chance it stays with the control.
-    A growing share keeps those who are in it.
+    It is always the same for the same tenant, key or session, in every process. A request that does
+    not name its own is drawn by itself; without chance it stays with the control. A share that
+    grows keeps those who are in it.
     """
-    match experiment.sticky:
-        case Sticky.TENANT:
-            unit = hints.tenant
-        case Sticky.KEY:
-            unit = hints.key
-        case Sticky.SESSION:
-            unit = hints.session
-        case Sticky.REQUEST:
-            unit = None
+    if experiment.name in halted:
+        return None
+    unit = _UNITS[experiment.sticky](hints)
     if unit is not None:
         told = f"{experiment.name}\0{unit}".encode(errors="backslashreplace")
         drawn = int.from_bytes(blake2b(told, digest_size=8).digest()) / _WHOLE
     else:
         drawn = 1.0 if chance is None else chance()
-    return Arm.VARIANT if drawn < experiment.share else Arm.CONTROL
+    taken = drawn < experiment.share
+    shadow = experiment.kind is ExperimentKind.SHADOW
+    return Assignment(
+        experiment=experiment.name,
+        kind=experiment.kind,
+        arm=Arm.VARIANT if taken and not shadow else Arm.CONTROL,
+        copied=taken and shadow,
+    )
+
+
+_UNITS = {
+    Sticky.TENANT: lambda hints: hints.tenant,
+    Sticky.KEY: lambda hints: hints.key,
+    Sticky.SESSION: lambda hints: hints.session,
+    Sticky.REQUEST: lambda _: None,
+}

@@ -181,9 +181,10 @@ class _Standing:
         ):
             if allowed is not None and test.score() >= 1.0 / doubt:
                 unit = " s" if test.what == "latency" else ""
+                here_is, there_is = ours.quantile(test.quantile) or 0.0, theirs.quantile(test.quantile) or 0.0
                 return (
-                    f"its {test.what} is {ours.quantile(test.quantile) or 0:.3g}{unit} at the {test.quantile:.0%} point, "
-                    f"the control's {theirs.quantile(test.quantile) or 0:.3g}{unit}; {allowed:.0%} more is allowed ({sure})"
+                    f"its {test.what} is {here_is:.3g}{unit} at the {test.quantile:.0%} point, the control's "
+                    f"{there_is:.3g}{unit}; {allowed:.0%} more is allowed ({sure})"
                 )
         return None
 
