@@ -17,7 +17,7 @@ MOST_FILES = 8
 MAX_BYTES = 1024 * 1024
 MAX_PARTS = 20_000
 """Lines, entries and openings together; what takes a second to read is no file that people edit."""
-NULL_SAYS_SOMETHING = frozenset({"records", "timeouts"})
+NULL_SAYS_SOMETHING = frozenset({"experiments", "records", "timeouts"})
 """Sections where `null` is a value; elsewhere it takes back what the base says."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from qwenroute.domain.experiment import Arm, Assignment, Experiment, ExperimentKind, Sticky
@@ -10,34 +11,46 @@ from qwenroute.domain.request import Hints
 from qwenroute.routing.choice import Chance
 
 _WHOLE = 2**64
+_NONE: frozenset[str] = frozenset()
 
 
-def assign(experiment: Experiment, hints: Hints, halted: Set[str], chance: Chance | None) -> Assignment | None:
-    """Return a request's part in an experiment; None where it has been taken back.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Each request by its tenant, key or session: always the same, in every process; else by chance.
 
-    It is always the same for the same tenant, key or session, in every process. A request that does
-    not name its own is drawn by itself; without chance it stays with the control. A share that
-    grows keeps those who are in it.
+    Without chance, one that does not name its own stays with the control. A share that grows keeps
+    those who are in it. Experiments that are `halted` have been taken back.
     """
-    if experiment.name in halted:
-        return None
-    unit = _UNITS[experiment.sticky](hints)
-    if unit is not None:
-        told = f"{experiment.name}\0{unit}".encode(errors="backslashreplace")
-        drawn = int.from_bytes(blake2b(told, digest_size=8).digest()) / _WHOLE
-    else:
-        drawn = 1.0 if chance is None else chance()
-    taken = drawn < experiment.share
-    shadow = experiment.kind is ExperimentKind.SHADOW
-    return Assignment(
-        experiment=experiment.name,
-        kind=experiment.kind,
-        arm=Arm.VARIANT if taken and not shadow else Arm.CONTROL,
-        copied=taken and shadow,
-    )
+
+    chance: Chance | None = None
+    halted: Set[str] = _NONE
+
+    def __call__(self, experiment: Experiment, hints: Hints) -> Assignment | None:
+        """Return a request's part; None where the experiment has been taken back."""
+        if experiment.name in self.halted:
+            return None
+        unit = _UNITS[experiment.sticky](hints)
+        if unit is not None:
+            told = f"{experiment.name}\0{unit}".encode(errors="backslashreplace")
+            drawn = int.from_bytes(blake2b(told, digest_size=8).digest()) / _WHOLE
+        else:
+            drawn = 1.0 if self.chance is None else self.chance()
+        taken = drawn < experiment.share
+        shadow = experiment.kind is ExperimentKind.SHADOW
+        return Assignment(
+            experiment=experiment.name,
+            kind=experiment.kind,
+            arm=Arm.VARIANT if taken and not shadow else Arm.CONTROL,
+            copied=taken and shadow,
+        )
 
 
-_UNITS = {
+def as_copy(experiment: Experiment, _: Hints) -> Assignment:
+    """Return the part of a copy that goes to the newcomer of a shadow."""
+    return Assignment(experiment=experiment.name, kind=experiment.kind, arm=Arm.VARIANT, copied=True)
+
+
+_UNITS: Mapping[Sticky, Callable[[Hints], str | None]] = {
     Sticky.TENANT: lambda hints: hints.tenant,
     Sticky.KEY: lambda hints: hints.key,
     Sticky.SESSION: lambda hints: hints.session,

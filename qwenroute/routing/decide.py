@@ -9,12 +9,14 @@ from functools import partial
 
 from qwenroute.domain.budget import Funds, Payer
 from qwenroute.domain.decision import Candidate, Decision, Plan, Rejection, Step
+from qwenroute.domain.experiment import Arm
 from qwenroute.domain.health import Conditions, Obstacle
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import BudgetExceeded, ConfigurationError, NoDeployment
 from qwenroute.policy import Alike, Policy, Wording, taught
 from qwenroute.routing import choice, obstruction
+from qwenroute.routing.assignment import Drawn
 from qwenroute.routing.choice import Chance
 from qwenroute.routing.deferred import Deferred
 from qwenroute.routing.fleet import Fleet
@@ -23,7 +25,7 @@ from qwenroute.routing.ranking import Chosen, Ranking, around, rank, warnings
 from qwenroute.routing.refusal import refusal
 from qwenroute.routing.spending import within_budgets
 from qwenroute.routing.target import NO_FIGURES, Figures, Survey, shape_of
-from qwenroute.routing.way import Way, find_way
+from qwenroute.routing.way import Part, Way, find_way
 
 CountExactly = Callable[[Request], int | None]
 
@@ -43,6 +45,7 @@ def decide(
     at: datetime | None = None,
     chance: Chance | None = None,
     alike: Alike | None = None,
+    part: Part | None = None,
     funds: Funds | None = None,
     wording: Wording | None = None,
 ) -> Decision:
@@ -56,7 +59,7 @@ def decide(
     an encoder says of the policy's examples; without it they are not consulted, and the decision
     says so where that could have mattered. `funds` are how the policy's budgets stand; without them
     no budget is looked at. `wording` stands in for the request's own words where these are not there
-    any more.
+    any more. `part` tells the request's part in an experiment; by default it is drawn.
 
     Raises:
         UnknownModel: the request names neither a route, a role, a model nor a deployment.
@@ -73,7 +76,7 @@ def decide(
         signals = taught(policy.teach, request, signals, wording)
     if policy.timely:
         at = policy.local(at, fleet.on)
-    way = find_way(request, signals, policy, fleet, wording, at)
+    way = find_way(request, signals, policy, fleet, wording, at, part or Drawn(chance))
     compared = alike if compares else _NOTHING_TO_COMPARE
     along = partial(_along, request, signals, policy, fleet, count_exactly, conditions, now, chance, compared)
     if funds is None or not policy.budgets:
@@ -146,6 +149,8 @@ def _along(
         said = (*said, "the policy's examples were not consulted: nothing was sent to its encoder")
     elif alike.silent is not None:
         reason = f"{reason}; examples were not consulted: {alike.silent}"
+    if way.assignment is not None and way.assignment.arm is Arm.VARIANT:
+        reason = f"{reason}; newcomer of the experiment {way.assignment.experiment}"
     plan = _for_caller(chosen.plan, steps, request)
     passed = _CLEAR if chosen.held_up else obstacles
     decision = Decision(
@@ -160,6 +165,7 @@ def _along(
         plan=plan,
         policy=policy.name,
         policy_hash=policy.hash,
+        assignment=way.assignment,
         warnings=said,
         reason=reason,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
 from qwenroute.documents import nearest
 from qwenroute.domain.decision import HedgeRules, RuleTried
+from qwenroute.domain.experiment import Arm, Assignment, Experiment
 from qwenroute.domain.health import LatencyObjective
-from qwenroute.domain.request import Request
+from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import InvalidRequest
 from qwenroute.policy import Limits, Objective, Policy, Rule, Wording
@@ -16,6 +18,8 @@ from qwenroute.routing.fleet import Fleet
 from qwenroute.routing.named import named
 from qwenroute.routing.target import Target
 
+Part = Callable[[Experiment, Hints], Assignment | None]
+"""Tells the part of a request in an experiment; None where the experiment has been taken back."""
 NAMED = "named outright"
 
 
@@ -32,10 +36,18 @@ class Way:
     limits: Limits
     """The policy's, as the rule narrows them."""
     latency: LatencyObjective | None = None
+    assignment: Assignment | None = None
+    """Its part in the rule's experiment."""
 
 
 def find_way(
-    request: Request, signals: Signals, policy: Policy, fleet: Fleet, wording: Wording, at: datetime | None
+    request: Request,
+    signals: Signals,
+    policy: Policy,
+    fleet: Fleet,
+    wording: Wording,
+    at: datetime | None,
+    part: Part,
 ) -> Way:
     """Return where a request leads.
 
@@ -52,15 +64,24 @@ def find_way(
     if route is not None:
         rule, tried = route.match(signals, hints, wording, at)
         limits = rule.limits or policy.limits
+        pools, assignment = (rule.pool, *rule.fallback), None
+        key: Hashable = rule
+        if rule.experiment is not None:
+            assignment = part(rule.experiment, hints)
+            if assignment is not None and assignment.arm is Arm.VARIANT:
+                # The control stands behind the newcomer, unless this is a copy that nobody waits for.
+                pools = (rule.experiment.pool, *(() if assignment.copied else pools))
+                key = (rule, assignment.arm)
         return Way(
             route=route.name,
             rule=rule.name,
             tried=tried,
-            target=fleet.target(rule, lambda: fleet.chain(rule.pool, *rule.fallback, limits=limits)),
+            target=fleet.target(key, lambda: fleet.chain(*pools, limits=limits)),
             objective=_objective(request, policy, rule),
             hedge=rule.hedge,
             limits=limits,
             latency=rule.latency,
+            assignment=assignment,
         )
     if name in policy.pools:
         target, how = fleet.target((name, "pool"), lambda: fleet.chain(name)), f"the {name} pool"
