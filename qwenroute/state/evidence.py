@@ -14,6 +14,7 @@ is no worse (a sign test). So one slow answer counts as one, and no distribution
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, log
 
 GRID = 16
@@ -25,14 +26,19 @@ def evidence(hits: int, misses: int, allowed: float) -> float:
     """Return the score against "hits come at a rate of at most `allowed`" (0 to 1)."""
     if allowed >= 1.0 or hits + misses == 0 or hits / (hits + misses) <= allowed:
         return 0.0  # no evidence, whatever the bets say
-    allowed = max(allowed, 1e-6)
+    total = 0.0
+    for of_hit, of_miss in _bets(max(allowed, 1e-6)):
+        total += exp(min(700.0, hits * of_hit + misses * of_miss))
+    return total / GRID
+
+
+@lru_cache(maxsize=64)
+def _bets(allowed: float) -> tuple[tuple[float, float], ...]:
+    """Return what a hit and a miss add to the logarithm of each bet."""
     least = log(allowed / (1.0 - allowed))
     step = max(MOST_LOG_ODDS - least, 1.0) / GRID
-    total = 0.0
-    for number in range(1, GRID + 1):
-        rate = 1.0 / (1.0 + exp(-(least + number * step)))
-        total += exp(min(700.0, hits * log(rate / allowed) + misses * log((1.0 - rate) / (1.0 - allowed))))
-    return total / GRID
+    rates = [1.0 / (1.0 + exp(-(least + number * step))) for number in range(1, GRID + 1)]
+    return tuple((log(rate / allowed), log((1.0 - rate) / (1.0 - allowed))) for rate in rates)
 
 
 def most_likely_at_most(hits: int, misses: int, doubt: float) -> float:
