@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, TypeVar, overload
 
@@ -20,16 +21,19 @@ from qwenroute.analysis import analyse, count_exactly, read_request
 from qwenroute.caching import GivenAgain, Keeping, KeptAnswers
 from qwenroute.domain.budget import BudgetStanding
 from qwenroute.domain.decision import Decision
+from qwenroute.domain.experiment import Assignment, ExperimentState
 from qwenroute.domain.health import DeploymentHealth
 from qwenroute.domain.protocols import Transport
+from qwenroute.domain.record import Record
 from qwenroute.domain.request import Kind, Request
 from qwenroute.domain.signals import Signals
 from qwenroute.embedding import Resemblance
-from qwenroute.errors import ConfigurationError, InvalidRequest, QwenRouteError
+from qwenroute.errors import CallFailed, ConfigurationError, InvalidRequest, QwenRouteError
 from qwenroute.execution import background
 from qwenroute.execution.codec import Codec, Piece
 from qwenroute.execution.hooks import Hook, Hooks
 from qwenroute.execution.loop import Run
+from qwenroute.experimenting import Shadows, Tried, trial_of
 from qwenroute.policy import Alike, Policy, load_policy
 from qwenroute.providers import AiohttpTransport, HttpxTransport
 from qwenroute.providers.answers import ChatCompletion, ChatCompletionChunk, Completion
@@ -39,6 +43,9 @@ from qwenroute.recording import Note, Recorded
 from qwenroute.regime import Regime, Surroundings
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
+from qwenroute.routing.assignment import Drawn, as_copy
+from qwenroute.routing.way import Part
+from qwenroute.state import Trials
 from qwenroute.streams import AsyncStream, Closing, Source, Stream
 from qwenroute.telemetry import log
 from qwenroute.watching import Hangup, Watch
@@ -125,6 +132,8 @@ class AsyncRouter:
         self._ended: asyncio.Event | None = None
         self._streams: weakref.WeakSet[Closing] = weakref.WeakSet()
         self._past: list[Resemblance] = []
+        self._trials = Trials()
+        self._shadows = Shadows()
         self._closed = False
         self.chat = AsyncChat(self)
         self.completions = AsyncTextCompletions(self)
@@ -134,6 +143,7 @@ class AsyncRouter:
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
         self._board = self._regime.take_over(None)
+        self._trials.adopt(loaded.experiments)
         self._watches = self._watch(reload_on)
         _routers.add(self)
 
@@ -287,15 +297,29 @@ class AsyncRouter:
             return await self._again(kept, *found, request, decision, codec, note)
         self._board.request_began(time.monotonic())
         means = regime.means(self._board)
+        part = decision.assignment
+        if part is not None and part.copied:
+            self._copy(regime, request, signals, alike, part, codec)
         run = Run(id=uuid.uuid4().hex, request=request, decision=decision, means=means, codec=codec, began=began)
         if note is not None:
             note.run = run
         if request.stream:
-            await run.open()
+            try:
+                await run.open()
+            except CallFailed as error:
+                self._try(error.record, streamed=True)
+                raise
             source = run if kept is None or key is None else Keeping(run, key, request, kept, codec)
+            if part is not None:
+                return self._stream(Tried(source, partial(self._try, streamed=True)), request, codec, note)
             return self._stream(source, request, codec, note)
-        answer = await run.answer()
+        try:
+            answer = await run.answer()
+        except CallFailed as error:
+            self._try(error.record, streamed=False)
+            raise
         answer.route = run.record()
+        self._try(answer.route, streamed=False)
         if kept is not None and key is not None:
             kept.keep(key, request, answer.route, answer)
         if hooks.after_answer is not None:
@@ -332,7 +356,9 @@ class AsyncRouter:
         self._streams.add(stream)
         return stream
 
-    def _decide(self, regime: Regime, request: Request, signals: Signals, alike: Alike | None) -> Decision:
+    def _decide(
+        self, regime: Regime, request: Request, signals: Signals, alike: Alike | None, part: Part | None = None
+    ) -> Decision:
         return decide(
             request,
             signals,
@@ -345,7 +371,54 @@ class AsyncRouter:
             chance=random.random,
             alike=alike,
             funds=regime.budgets,
+            part=part or (Drawn(random.random, self._trials.halted) if regime.policy.experiments else None),
         )
+
+    def _try(self, record: Record, *, streamed: bool) -> None:
+        """Count a request of an experiment in its arm."""
+        trial = trial_of(record, streamed=streamed)
+        if trial is not None and (over := self._trials.add(trial)) is not None:
+            log.rolled_back(over)
+
+    def _copy(
+        self,
+        regime: Regime,
+        request: Request,
+        signals: Signals,
+        alike: Alike | None,
+        part: Assignment,
+        codec: Codec[Result, Piece],
+    ) -> None:
+        """Send the newcomer of a shadow a copy, if its cap allows it."""
+        policy = regime.policy
+        experiment = next(one for one in policy.experiments if one.name == part.experiment)
+
+        def tell(record: Record, error: CallFailed | None) -> None:
+            self._try(record, streamed=request.stream)
+            if regime.recording is not None:
+                note = regime.recording.begin(policy, request.kind)
+                note.analysed(request, signals)
+                note.alike, note.decision = alike, record.decision
+                if error is None:
+                    note.answered(record)
+                else:
+                    note.failed(error)
+
+        cap = experiment.max_cost_per_day or 0.0
+        self._shadows.begin(
+            experiment,
+            request,
+            lambda copy: self._decide(regime, copy, signals, alike, as_copy),
+            regime.means_of_copies(self._board),
+            codec,
+            cap_usd=cap * (policy.usd_per(policy.exchange.report) or 0.0),
+            today=policy.local(datetime.now(UTC), date.today()).date(),
+            tell=tell,
+        )
+
+    def experiments(self) -> tuple[ExperimentState, ...]:
+        """Return how each experiment stands in this process: both arms, and why it was taken back if it was."""
+        return self._trials.snapshot()
 
     def _in_force(self) -> Regime:
         """Return the regime of today."""
@@ -364,6 +437,7 @@ class AsyncRouter:
         if before.resemblance is not None and before.resemblance is not regime.resemblance:
             self._past.append(before.resemblance)
         regime.take_over(self._board)
+        self._trials.adopt(regime.policy.experiments)
         self._regime = regime
 
     def _watch(self, reload_on: Collection[ReloadOn]) -> tuple[Watch | Hangup, ...]:
@@ -417,6 +491,7 @@ class AsyncRouter:
             await self._ended.wait()
         for stream in list(self._streams):
             await stream.cut_off()
+        await self._shadows.aclose()
         for past in self._past:
             await past.aclose()
         await self._regime.aclose()
@@ -628,6 +703,10 @@ class Router:
     def health(self) -> tuple[DeploymentHealth, ...]:
         """Return the state of every deployment: whether it may be called, why not, until when."""
         return self._async.health()
+
+    def experiments(self) -> tuple[ExperimentState, ...]:
+        """Return how each experiment stands in this process: both arms, and why it was taken back if it was."""
+        return self._async.experiments()
 
     def budgets(self) -> tuple[BudgetStanding, ...]:
         """Return how each of the policy's budgets stands in its current window; see `AsyncRouter.budgets`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from qwenroute.caching import KeptAnswers
@@ -100,6 +100,10 @@ class Regime:
                 cashier=self.budgets,
             )
         return self._means
+
+    def means_of_copies(self, board: HealthBoard) -> Means:
+        """Return what copies for shadows are performed with: no hooks, and no budget pays for them."""
+        return replace(self.means(board), before_attempt=None, cashier=None)
 
     def _open_budgets(self, before: Regime | None) -> Budgets | None:
         policy = self.policy

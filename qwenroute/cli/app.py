@@ -12,6 +12,7 @@ from qwenroute.cli.ask import ask
 from qwenroute.cli.budgets import budgets
 from qwenroute.cli.demo import demo
 from qwenroute.cli.eval import evaluate
+from qwenroute.cli.experiment import app as experiment
 from qwenroute.cli.health import health
 from qwenroute.cli.models import app as models
 from qwenroute.cli.policy import app as policy
@@ -53,6 +54,7 @@ app.command(epilog=exits.TABLE)(health)
 app.command(epilog=exits.TABLE)(stats)
 app.command(epilog=exits.TABLE)(replay)
 app.command(epilog=exits.TABLE)(budgets)
+app.add_typer(experiment, name="experiment", epilog=exits.TABLE)
 app.add_typer(models, name="models", epilog=exits.TABLE)
 app.add_typer(policy, name="policy", epilog=exits.TABLE)
 app.command(epilog=exits.TABLE)(simulate)

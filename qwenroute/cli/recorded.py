@@ -45,7 +45,12 @@ def environ_for(policies: Sequence[Policy]) -> Mapping[str, str]:
 
 @contextmanager
 def reading(
-    paths: Sequence[Path], doing: str, *, since: datetime | None = None, until: datetime | None = None
+    paths: Sequence[Path],
+    doing: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    copies: bool = False,
 ) -> Iterator[Reader]:
     """Give a reader, with a bar of how far it is on a terminal."""
     from rich.console import Console  # noqa: PLC0415
@@ -64,12 +69,14 @@ def reading(
         disable=not console.is_terminal,
     ) as progress:
         task = progress.add_task(doing)
-        reader = Reader(paths, since=since, until=until, progress=lambda done: progress.advance(task, done))
+        reader = Reader(
+            paths, since=since, until=until, progress=lambda done: progress.advance(task, done), copies=copies
+        )
         progress.update(task, total=reader.size)
         yield reader
 
 
-def tell(reader: Reader, *, strict: bool) -> None:
+def tell(reader: Reader, *, strict: bool, copies: bool = False) -> None:
     """Say on stderr what could not be read.
 
     Raises:
@@ -81,6 +88,8 @@ def tell(reader: Reader, *, strict: bool) -> None:
         typer.echo(f"unreadable: and {reader.broken - len(reader.told):,} more", err=True)
     if reader.torn:
         typer.echo(f"note: {reader.torn} last line(s) were broken off, and passed over", err=True)
+    if reader.copies and not copies:
+        typer.echo(f"note: {reader.copies:,} copies for shadows are not counted among the requests", err=True)
     if reader.lost:
         typer.echo(f"note: {reader.lost:,} record(s) could not be written at the time", err=True)
     reader.check(strict=strict)

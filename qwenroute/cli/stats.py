@@ -37,6 +37,7 @@ class By(StrEnum):
     TASK = "task"
     POLICY = "policy"
     DAY = "day"
+    EXPERIMENT = "experiment"
     ERROR = "error"
 
 

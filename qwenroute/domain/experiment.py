@@ -41,9 +41,9 @@ class RollbackRules:
     error_rate: float | None = 0.05
     """Points above the control's: 0.05 allows 6 % where the control has 1 %."""
     latency: float | None = 0.5
-    """As a share: 0.5 allows half as much again, at the median and at the 90th percentile."""
+    """As a share: 0.5 allows half as much again."""
     cost: float | None = 0.5
-    """The same of the cost of a request, at the median."""
+    """The same of the cost of a request."""
     min_requests: int = 20
     """Of each arm, before anything is judged."""
     confidence: float = 0.95

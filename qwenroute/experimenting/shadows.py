@@ -49,7 +49,7 @@ class Shadows:
         *,
         cap_usd: float,
         today: date,
-        tell: Callable[[Record], None],
+        tell: Callable[[Record, CallFailed | None], None],
     ) -> None:
         """Send a copy, unless the day's cap does not allow it."""
         if today != self._day:
@@ -78,11 +78,11 @@ class Shadows:
             began=began,
         )
 
-        def settle(record: Record) -> None:
+        def settle(record: Record, error: CallFailed | None) -> None:
             cost = 0.0 if record.cost is None else means.exchange.usd(record.cost)
             if today == self._day:
                 self._spent[experiment.name] += cost - first.worst_cost_usd
-            tell(record)
+            tell(record, error)
 
         self._start(_perform(run, settle, streamed=request.stream))
 
@@ -99,7 +99,10 @@ class Shadows:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _perform(run: Run[Answer, Piece], settle: Callable[[Record], None], *, streamed: bool) -> None:
+async def _perform(
+    run: Run[Answer, Piece], settle: Callable[[Record, CallFailed | None], None], *, streamed: bool
+) -> None:
+    failed: CallFailed | None = None
     try:
         if streamed:
             await run.open()
@@ -107,7 +110,7 @@ async def _perform(run: Run[Answer, Piece], settle: Callable[[Record], None], *,
                 pass
         else:
             await run.answer()
-    except CallFailed:
-        pass
+    except CallFailed as error:
+        failed = error
     finally:
-        settle(run.record())
+        settle(run.record(), failed)

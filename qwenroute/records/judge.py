@@ -6,15 +6,19 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from qwenroute.domain.decision import Decision
+from qwenroute.domain.experiment import Assignment, Experiment
+from qwenroute.domain.request import Hints
 from qwenroute.domain.resilience import ChoiceBy
 from qwenroute.errors import NoDeployment, QwenRouteError, TextNeeded
 from qwenroute.policy import Alike, Policy, Recalled
 from qwenroute.records.line import Recorded, Row
 from qwenroute.routing import Fleet, decide
+from qwenroute.routing.assignment import Drawn
 from qwenroute.routing.needs import thinks
 from qwenroute.routing.score import forecast, rate
 
@@ -114,6 +118,7 @@ class Judge:
             at=one.at,
             chance=random.Random(one.id).random if policy.choice.by in BY_CHANCE else None,
             alike=_NOTHING_NEAR,
+            part=None if one.part is None else partial(_as_then, one.part),
             wording=Recalled(one.request, known, one.text),
         )
 
@@ -145,8 +150,14 @@ def kind(row: Row, *policies: Policy) -> bytes:
         (row.get("decision") or {}).get("exact_tokens"),
         row["at"][: 16 if timely else 10],
         row.get("id") if chance else None,
+        (row.get("decision") or {}).get("experiment"),
     )
     return blake2b(repr(content).encode(errors="backslashreplace"), digest_size=16).digest()
+
+
+def _as_then(part: Assignment, experiment: Experiment, hints: Hints) -> Assignment | None:
+    """Return the part that a request had in an experiment, or would have in another."""
+    return part if experiment.name == part.experiment else Drawn()(experiment, hints)
 
 
 def _nothing(one: Recorded, reason: str, decision: Decision | None = None, *, needs_text: bool = False) -> Verdict:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from qwenroute.analysis.view import shorten
 from qwenroute.domain.capability import Modality, Role
 from qwenroute.domain.decision import Decision, Rejection
+from qwenroute.domain.experiment import Arm, Assignment, ExperimentKind
 from qwenroute.domain.price import Money, Usage
 from qwenroute.domain.record import Attempt, Record
 from qwenroute.domain.request import Hints, Kind, Request
@@ -82,7 +83,7 @@ def compact(value: object) -> dict[str, object]:
 def decided(decision: Decision, rejected: Mapping[str, Sequence[str]]) -> dict[str, object]:
     """Return what of a decision is written down."""
     steps = decision.plan.steps
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "route": decision.route,
         "rule": decision.rule,
         "pool": decision.pool,
@@ -96,6 +97,11 @@ def decided(decision: Decision, rejected: Mapping[str, Sequence[str]]) -> dict[s
         row["rejected"] = rejected
     if decision.warnings:
         row["warnings"] = list(decision.warnings)
+    part = decision.assignment
+    if part is not None:
+        row["experiment"] = {"name": part.experiment, "kind": part.kind, "arm": part.arm}
+        if part.copied:
+            row["experiment"]["copied"] = True
     if decision.signals.text_tokens_exact:
         row["exact_tokens"] = decision.signals.text_tokens
     return row
@@ -215,6 +221,8 @@ class Recorded:
     rule: str | None
     deployment: str | None
     """What was decided; None where nothing could be."""
+    part: Assignment | None
+    """Its part in an experiment."""
     obstructed: frozenset[str]
     """Deployments that stood back for their health or their quota just then."""
     error: str | None
@@ -290,12 +298,33 @@ def recorded(row: Row) -> Recorded | None:
             route=_word(decision.get("route")),
             rule=_word(decision.get("rule")),
             deployment=_word(decision.get("deployment")),
+            part=part_of(row),
             obstructed=frozenset(name for gate in HEALTH_GATES for name in rejected.get(gate, ())),
             error=_word(row.get("error")),
             cost=None if cost is None else Money(amount=_number(cost[0]), currency=str(cost[1])),
         )
     except ODD as error:
         raise Unreadable(odd(error)) from None
+
+
+def part_of(row: Row) -> Assignment | None:
+    """Return the part of a request in an experiment; None where it is in none.
+
+    Raises:
+        KeyError, ValueError, TypeError, AttributeError: the row has something wrong in it.
+    """
+    part = (row.get("decision") or {}).get("experiment")
+    if part is None:
+        return None
+    kind, arm = ExperimentKind(part["kind"]), Arm(part["arm"])
+    return Assignment(experiment=str(part["name"]), kind=kind, arm=arm, copied=bool(part.get("copied", False)))
+
+
+def is_copy(row: Row) -> bool:
+    """Whether a row is of a copy that a shadow was sent, and not of a request."""
+    decision = row.get("decision")
+    part = decision.get("experiment") if isinstance(decision, dict) else None
+    return isinstance(part, dict) and part.get("kind") == ExperimentKind.SHADOW and part.get("arm") == Arm.VARIANT
 
 
 def _asked(row: Row) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qwenroute.errors import ConfigurationError
-from qwenroute.records.line import Row, Unreadable, at_of, parse
+from qwenroute.records.line import Row, Unreadable, at_of, is_copy, parse
 from qwenroute.records.sinks import TABLE, rotated
 
 LONGEST_LINE = 64_000_000
@@ -49,13 +49,17 @@ class Reader:
         since: datetime | None = None,
         until: datetime | None = None,
         progress: Callable[[int], None] | None = None,
+        copies: bool = False,
     ) -> None:
         self.files = tuple(dict.fromkeys(file for path in paths for file in _files(path)))
         self.size = sum(file.stat().st_size for file in self.files)
         self._since, self._until = since, until
         self._progress = progress
+        self._copies = copies
         self.read = 0
         """Records that were handed out."""
+        self.copies = 0
+        """Records of copies for shadows: passed over unless they are asked for, since nobody waited for them."""
         self.torn = 0
         """Last lines that were broken off."""
         self.lost = 0
@@ -147,6 +151,10 @@ class Reader:
         if self._since is not None or self._until is not None:
             at = at_of(row)
             if (self._since is not None and at < self._since) or (self._until is not None and at >= self._until):
+                return False
+        if is_copy(row):
+            self.copies += 1
+            if not self._copies:
                 return False
         self.read += 1
         return True

@@ -28,6 +28,11 @@ def _decision(row: Row) -> Mapping[str, Any]:
     return held if isinstance(held, dict) else {}
 
 
+def _experiment(row: Row) -> Mapping[str, Any]:
+    held = _decision(row).get("experiment")
+    return held if isinstance(held, dict) else {}
+
+
 def _hint(name: str) -> Callable[[Row], str]:
     def of(row: Row) -> str:
         hints = row["request"].get("hints", {}) if isinstance(row.get("request"), dict) else {}
@@ -48,6 +53,9 @@ GROUPINGS: Mapping[str, Callable[[Row], str]] = {
     "task": lambda row: str(row.get("signals", {}).get("task", "–")),
     "policy": lambda row: f"{row.get('policy')} {row.get('hash')}",
     "day": lambda row: str(row["at"])[:10],
+    "experiment": lambda row: (
+        " / ".join(str(_experiment(row).get(key)) for key in ("name", "arm") if _experiment(row)) or "–"
+    ),
     "error": lambda row: str(row.get("error") or "–"),
 }
 """What requests can be counted by."""

@@ -5,5 +5,15 @@ from qwenroute.state.answer_cache import AnswerKeys, open_answer_cache, worth_ke
 from qwenroute.state.answer_chunks import as_chunks
 from qwenroute.state.board import HealthBoard
 from qwenroute.state.budgets import Budgets
+from qwenroute.state.trials import Trials
 
-__all__ = ["AnswerKeys", "Budgets", "HealthBoard", "as_chunks", "limit_keys", "open_answer_cache", "worth_keeping"]
+__all__ = [
+    "AnswerKeys",
+    "Budgets",
+    "HealthBoard",
+    "Trials",
+    "as_chunks",
+    "limit_keys",
+    "open_answer_cache",
+    "worth_keeping",
+]

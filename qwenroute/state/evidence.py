@@ -6,10 +6,10 @@ is a betting score that is 1 at the start and, as long as the newcomer is no wor
 reaches 1/a with a probability of at most a, ever (Ville's inequality for nonnegative
 supermartingales; G. Shafer, "Testing by betting", J. R. Stat. Soc. A 184, 2021).
 
-It is a mean of likelihood ratios: of rates above the one allowed against the one allowed. Rates
-cover errors at once. Latency and cost are made rates by asking how many of the newcomer's requests
-lie above the control's quantile, raised by what is allowed: no more than the quantile leaves if it
-is no worse (a sign test). So one slow answer counts as one, and no distribution is assumed.
+It is a mean of likelihood ratios: of rates above the one allowed against the one allowed. Errors are
+rates. Latency and cost are made rates by holding one request of each arm against the other: the
+newcomer's lies above the control's, raised by what is allowed, in no more than half of the pairs if
+it is no worse (a sign test). So one slow answer counts as one, and no distribution is assumed.
 """
 
 from __future__ import annotations

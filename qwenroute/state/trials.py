@@ -8,7 +8,6 @@ import weakref
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
-from math import log, sqrt
 
 from qwenroute.domain.experiment import (
     Arm,
@@ -23,8 +22,8 @@ from qwenroute.state.evidence import evidence, most_likely_at_most
 
 LATEST = 1_000
 """Requests whose latency and cost are remembered for each arm."""
-LATENCY_QUANTILES = (0.5, 0.9)
-COST_QUANTILES = (0.5,)
+MOST_WAITING = 32
+"""Requests that wait for one of the other arm to be held against; older ones are too long ago."""
 
 
 class _Lately:
@@ -100,30 +99,42 @@ class _Count:
             self.misses += 1
 
     @property
+    def all(self) -> int:
+        return self.hits + self.misses
+
+    @property
     def rate(self) -> float:
-        return self.hits / max(1, self.hits + self.misses)
+        return self.hits / max(1, self.all)
 
 
-class _Above:
-    """How many of the newcomer's requests lay above a quantile of the control, raised by what is allowed."""
+class _Pairs:
+    """Two requests at a time, one of each arm and at about the same time: which took, or cost, more.
 
-    __slots__ = ("count", "quantile", "what")
+    What changes for both (a busy hour, a slow network) changes nothing here.
+    """
 
-    def __init__(self, what: str, quantile: float) -> None:
+    __slots__ = ("_control", "_variant", "count", "what")
+
+    def __init__(self, what: str) -> None:
         self.what = what
-        self.quantile = quantile
+        self._control: deque[float] = deque(maxlen=MOST_WAITING)
+        self._variant: deque[float] = deque(maxlen=MOST_WAITING)
         self.count = _Count()
+        """How often the newcomer's was above the control's, raised by what is allowed."""
 
-    def add(self, value: float, control: _Lately, allowed: float, doubt: float) -> None:
-        """Count one request against the control as it is just then."""
-        # The control's quantile is only known so well: take one that is too low with little probability
-        # (the one-sided bound of Dvoretzky, Kiefer and Wolfowitz).
-        bound = control.quantile(min(1.0, self.quantile + sqrt(log(1.0 / doubt) / (2.0 * len(control)))))
-        self.count.add(hit=bound is not None and value > bound * (1.0 + allowed))
+    def add(self, arm: Arm, value: float, allowed: float) -> None:
+        """Put a value with the latest of the other arm that has no partner yet, or let it wait for one."""
+        mine, others = (self._variant, self._control) if arm is Arm.VARIANT else (self._control, self._variant)
+        if not others:
+            mine.append(value)
+            return
+        other = others.pop()
+        variant, control = (value, other) if arm is Arm.VARIANT else (other, value)
+        self.count.add(hit=variant > control * (1.0 + allowed))
 
     def score(self) -> float:
-        """Return the evidence that more lie there than would if it were no worse."""
-        return evidence(self.count.hits, self.count.misses, 1.0 - self.quantile)
+        """Return the evidence that it is above more often than not."""
+        return evidence(self.count.hits, self.count.misses, 0.5)
 
 
 class _Standing:
@@ -136,55 +147,53 @@ class _Standing:
         self._begin()
 
     def _begin(self) -> None:
-        self.judged = 0
         self.failed = {arm: _Count() for arm in Arm}
         """Since evidence is gathered."""
-        self.latency = [_Above("latency", q) for q in LATENCY_QUANTILES]
-        self.cost = [_Above("cost", q) for q in COST_QUANTILES]
+        self.latency = _Pairs("latency")
+        self.cost = _Pairs("cost")
 
     def add(self, trial: Trial) -> None:
         rules = self.experiment.rollback
-        control = self.arms[Arm.CONTROL]
         self.arms[trial.arm].add(trial)
-        self.failed[trial.arm].add(hit=trial.failed)
-        if rules is None or trial.arm is Arm.CONTROL or self.experiment.kind is not ExperimentKind.CANARY:
+        if rules is None or self.experiment.kind is not ExperimentKind.CANARY:
             return
-        doubt = (1.0 - rules.confidence) / _tests(rules) / 2
-        if rules.latency is not None and trial.latency_s is not None and len(control.latencies) >= rules.min_requests:
-            for test in self.latency:
-                test.add(trial.latency_s, control.latencies, rules.latency, doubt)
-        if rules.cost is not None and trial.cost is not None and len(control.costs) >= rules.min_requests:
-            for test in self.cost:
-                test.add(trial.cost, control.costs, rules.cost, doubt)
-        self.judged += 1
-        if self.judged >= rules.min_requests and control.requests >= rules.min_requests:
-            self.rolled_back = self._verdict(rules, doubt)
-        if self.judged >= rules.per_requests:
+        self.failed[trial.arm].add(hit=trial.failed)
+        if rules.latency is not None and trial.latency_s is not None:
+            self.latency.add(trial.arm, trial.latency_s, rules.latency)
+        if rules.cost is not None and trial.cost is not None:
+            self.cost.add(trial.arm, trial.cost, rules.cost)
+        here, there = self.failed[Arm.VARIANT], self.failed[Arm.CONTROL]
+        if trial.arm is Arm.CONTROL or min(here.all, there.all) < rules.min_requests:
+            return
+        self.rolled_back = self._verdict(rules)
+        if here.all >= rules.per_requests:
             self._begin()
 
-    def _verdict(self, rules: RollbackRules, doubt: float) -> str | None:
-        """Return why the newcomer is to be taken back, if it is. Half of the doubt is each arm's."""
+    def _verdict(self, rules: RollbackRules) -> str | None:
+        """Return why the newcomer is to be taken back, if it is. The doubt is shared out among the tests."""
         control, variant = self.arms[Arm.CONTROL], self.arms[Arm.VARIANT]
-        sure = f"{rules.confidence:.0%} sure, after {self.judged} of its requests"
-        if rules.error_rate is not None:
-            here, there = self.failed[Arm.VARIANT], self.failed[Arm.CONTROL]
-            if here.rate > there.rate + rules.error_rate:  # else there is nothing to work out
-                bound = most_likely_at_most(there.hits, there.misses, doubt) + rules.error_rate
-                if evidence(here.hits, here.misses, bound) >= 1.0 / doubt:
-                    return (
-                        f"{here.rate:.1%} of its requests failed, {there.rate:.1%} of the control's; "
-                        f"{rules.error_rate:.1%} more is allowed ({sure})"
-                    )
-        for test, allowed, ours, theirs in (
-            *((t, rules.latency, variant.latencies, control.latencies) for t in self.latency),
-            *((t, rules.cost, variant.costs, control.costs) for t in self.cost),
-        ):
-            if allowed is not None and test.score() >= 1.0 / doubt:
-                unit = " s" if test.what == "latency" else ""
-                here_is, there_is = ours.quantile(test.quantile) or 0.0, theirs.quantile(test.quantile) or 0.0
+        here, there = self.failed[Arm.VARIANT], self.failed[Arm.CONTROL]
+        tests = sum(rule is not None for rule in (rules.error_rate, rules.latency, rules.cost))
+        doubt = (1.0 - rules.confidence) / max(1, tests)
+        sure = f"{rules.confidence:.0%} sure, after {here.all} of its requests"
+        if rules.error_rate is not None and here.rate > there.rate + rules.error_rate:
+            # Half of the doubt is about the control's own rate.
+            bound = most_likely_at_most(there.hits, there.misses, doubt / 2) + rules.error_rate
+            if evidence(here.hits, here.misses, bound) >= 2.0 / doubt:
                 return (
-                    f"its {test.what} is {here_is:.3g}{unit} at the {test.quantile:.0%} point, the control's "
-                    f"{there_is:.3g}{unit}; {allowed:.0%} more is allowed ({sure})"
+                    f"{here.rate:.1%} of its requests failed, {there.rate:.1%} of the control's; "
+                    f"{rules.error_rate:.1%} more is allowed ({sure})"
+                )
+        for pairs, allowed, ours, theirs, unit in (
+            (self.latency, rules.latency, variant.latencies, control.latencies, " s"),
+            (self.cost, rules.cost, variant.costs, control.costs, ""),
+        ):
+            if allowed is not None and pairs.score() >= 1.0 / doubt:
+                here_is, there_is = ours.quantile(0.5) or 0.0, theirs.quantile(0.5) or 0.0
+                return (
+                    f"its {pairs.what} is {here_is:.3g}{unit} in the median, the control's {there_is:.3g}{unit}; "
+                    f"{allowed:.0%} more is allowed, and it had more than that in {pairs.count.rate:.0%} of "
+                    f"{pairs.count.all} pairs ({sure})"
                 )
         return None
 
@@ -195,12 +204,6 @@ class _Standing:
             variant=self.arms[Arm.VARIANT].figures(),
             rolled_back=self.rolled_back,
         )
-
-
-def _tests(rules: RollbackRules) -> int:
-    latency = 0 if rules.latency is None else len(LATENCY_QUANTILES)
-    cost = 0 if rules.cost is None else len(COST_QUANTILES)
-    return max(1, (rules.error_rate is not None) + latency + cost)
 
 
 class Trials:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from qwenroute.domain.budget import UNIT, Allowance
 from qwenroute.domain.decision import Decision
+from qwenroute.domain.experiment import ExperimentState
 from qwenroute.domain.record import Attempt
 from qwenroute.errors import HookFailed, QwenRouteError
 from qwenroute.policy import Policy
@@ -95,6 +96,11 @@ def policy_changed(before: Policy, now: Policy) -> None:
 def policy_refused(kept: Policy, error: QwenRouteError) -> None:
     """Say, loudly, that a policy could not come into force, with all that is wrong with it."""
     _log().error("policy not changed: the old one stays in force", hash=kept.hash, failure=str(error))
+
+
+def rolled_back(over: ExperimentState) -> None:
+    """Say, loudly, that the newcomer of an experiment was taken back."""
+    _log().error("experiment rolled back", experiment=over.experiment.name, why=over.rolled_back)
 
 
 @cache

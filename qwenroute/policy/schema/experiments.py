@@ -18,10 +18,10 @@ class Rollback(Section):
     error_rate: Annotated[Number, Field(ge=0, lt=1)] | None = _ROLLBACK.error_rate
     """Points that its error rate may lie above the control's: 0.05 allows 6 % beside 1 %. null: not looked at."""
     latency: Annotated[Number, Field(ge=0)] | None = _ROLLBACK.latency
-    """Share that it may be slower by, at the median and at the 90th percentile: 0.5 allows half as long again. null:
-    not looked at."""
+    """Share that it may be slower by: 0.5 allows half as long again. Requests of both arms are held against each other
+    two by two, at about the same time. null: not looked at."""
     cost: Annotated[Number, Field(ge=0)] | None = _ROLLBACK.cost
-    """Share that its median request may cost more. null: not looked at."""
+    """Share that its requests may cost more, held against each other likewise. null: not looked at."""
     min_requests: Whole = Field(default=_ROLLBACK.min_requests, ge=5)
     """Requests that each arm has to have had before anything is judged."""
     confidence: Number = Field(default=_ROLLBACK.confidence, ge=0.5, lt=1)
