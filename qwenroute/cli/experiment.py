@@ -39,7 +39,7 @@ def report(
 ) -> None:
     """Hold each experiment's newcomer against its control, with 95 % intervals of the difference.
 
-    Failed means that the first attempt did not answer, whoever saved it then. Latency is to the
+    Failed means that the arm's own pool did not answer at the first attempt, whoever saved it then. Latency is to the
     first token of a stream, or to the end of a whole answer. Of a shadow, the control is those
     requests that were copied.
     """

@@ -70,6 +70,14 @@ class Record:
         return next((attempt for attempt in self.attempts if attempt.number == self.answered), None)
 
     @property
+    def missed(self) -> bool:
+        """Whether the pool that was chosen did not answer at the first attempt, whoever answered then."""
+        decision = self.decision
+        own = {step.deployment.id for step in decision.plan.steps if step.pool == decision.pool}
+        first = self.attempts[0] if self.attempts else None
+        return not self.cached and (first is None or first.failure is not None or first.deployment not in own)
+
+    @property
     def deployment(self) -> str | None:
         """The deployment that answered."""
         return None if self.answered_by is None else self.answered_by.deployment

@@ -18,18 +18,15 @@ def trial_of(record: Record, *, streamed: bool) -> Trial | None:
 
     It failed if the arm's own pool did not answer at the first attempt, whoever saved it then.
     """
-    decision = record.decision
-    assignment = decision.assignment
+    assignment = record.decision.assignment
     if assignment is None or record.cached or (assignment.kind is ExperimentKind.SHADOW and not assignment.copied):
         return None
-    own = {step.deployment.id for step in decision.plan.steps if step.pool == decision.pool}
-    first = record.attempts[0] if record.attempts else None
     answered = record.answered is not None
     latency = record.ttft_s if streamed else record.latency_s
     return Trial(
         experiment=assignment.experiment,
         arm=assignment.arm,
-        failed=first is None or first.failure is not None or first.deployment not in own,
+        failed=record.missed,
         latency_s=latency if answered else None,
         cost=None if record.cost is None or not answered else record.cost.amount,
     )

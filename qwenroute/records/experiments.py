@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import exp, log, sqrt
 
 from qwenroute.domain.experiment import Arm
-from qwenroute.records.line import Row, part_of
+from qwenroute.records.line import ODD, Row, odd, part_of
 from qwenroute.records.reader import Reader
 from qwenroute.records.stats import percentiles
 
@@ -64,7 +64,7 @@ class ArmRecords:
 
     requests: int = 0
     failed: int = 0
-    """The first attempt did not answer."""
+    """The arm's own pool did not answer at the first attempt."""
     unanswered: int = 0
     """The caller has an error; none of a shadow's, where nobody waited."""
     latencies: array[float] = field(default_factory=lambda: array("d"))
@@ -76,10 +76,9 @@ class ArmRecords:
 
     def add(self, row: Row, score: float | None) -> None:
         """Count one record."""
-        attempts = row.get("attempts") or ()
         answered = row.get("answered_by") is not None
         self.requests += 1
-        self.failed += not attempts or "failure" in attempts[0]
+        self.failed += row.get("missed") is True
         self.unanswered += not answered
         if score is not None:
             self.scores.add(score)
@@ -156,10 +155,10 @@ def experiments(rows: Iterable[Row], scores: Mapping[str, float] | None = None) 
                 continue
             held = found.setdefault(part.experiment, ExperimentRecords(part.experiment, part.kind))
             held.arms[part.arm].add(row, None if scores is None else scores.get(str(row.get("id"))))
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        except ODD as error:
             if reader is None:
                 raise
-            reader.broke(f"it is a record with something wrong in it: {error!r:.120}")
+            reader.broke(odd(error))
     return list(found.values())
 
 

@@ -134,6 +134,8 @@ def ended(record: Record) -> dict[str, object]:
         row["usage"] = compact(record.usage)
     if record.cost is not None:
         row["cost"] = _money(record.cost)
+    if record.decision.assignment is not None and record.missed:
+        row["missed"] = True
     if record.cached:
         row["cached"] = True
     if record.simulated:

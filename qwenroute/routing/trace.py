@@ -20,6 +20,7 @@ def trace(decision: Decision) -> dict[str, object]:
         "reason": decision.reason,
         "warnings": list(decision.warnings),
         "policy_hash": decision.policy_hash,
+        "experiment": _plain(decision.assignment),
         "signals": _plain(decision.signals),
         "rules_tried": [asdict(one) for one in decision.rules_tried],
         "candidates": [_plain(candidate) for candidate in decision.candidates],

@@ -54,7 +54,7 @@ def requests_until_rollback(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("newcomer", "within"),
-    [((0.20, 1, 1), 260), ((0.50, 1, 1), 45), ((0.01, 3, 1), 90), ((0.01, 1, 3), 120)],
+    [((0.20, 1, 1), 220), ((0.50, 1, 1), 40), ((0.01, 3, 1), 70), ((0.01, 1, 3), 120)],
     ids=["20 % errors", "50 % errors", "three times as slow", "three times as dear"],
 )
 def test_a_newcomer_that_is_worse_is_taken_back(newcomer: tuple[float, float, float], within: int) -> None:
