@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ class Till:
         ]
 
 
+@cache
+def built(policy: Policy, environ: tuple[tuple[str, str], ...]) -> Fleet:
+    """What the policy reaches."""
+    return Fleet.build(policy, Registry.load(), dict(environ), ON)
+
+
 def ask(
     recipe: Loaded,
     text: str = "Tell me about cats.",
@@ -74,7 +81,7 @@ def ask(
     **hints: object,
 ) -> Decision:
     """What the policy does with a question."""
-    fleet = Fleet.build(recipe.policy, Registry.load(), environ, ON)
+    fleet = built(recipe.policy, tuple(sorted(environ.items())))
     content: object = [{"type": "text", "text": text}, IMAGE] if image else text
     asked = read_request({"model": "auto", "messages": [{"role": "user", "content": content}], "qwenroute": hints})
     blocked = {d.id: obstacle() for d in fleet.deployments if d.endpoint == down}
@@ -102,8 +109,8 @@ def test_a_recipe_is_sound(recipe: Loaded) -> None:
 
 
 def test_there_are_ten() -> None:
-    """The most common wishes."""
-    assert len(RECIPES) >= 9
+    """The ten most common wishes."""
+    assert len(RECIPES) == 10
 
 
 @pytest.mark.parametrize("recipe", ["Never spend more than …"], indirect=True)
@@ -126,6 +133,15 @@ def test_eu_traffic(recipe: Loaded) -> None:
     assert "dashscope" in endpoints(ask(recipe))
     with pytest.raises(NoDeployment):
         ask(recipe, tags=["eu"], environ={"DASHSCOPE_API_KEY": "k"} | OWN)
+
+
+@pytest.mark.parametrize("recipe", ["Try the new model on 5 %"], indirect=True)
+def test_newcomer(recipe: Loaded) -> None:
+    """About one tenant in twenty gets the newcomer, and always the same ones."""
+    tenants = [f"tenant-{index}" for index in range(400)]
+    first = [ask(recipe, tenant=tenant).first.pool == "newcomer" for tenant in tenants]
+    assert 8 <= sum(first) <= 36
+    assert first[:50] == [ask(recipe, tenant=tenant).first.pool == "newcomer" for tenant in tenants[:50]]
 
 
 @pytest.mark.parametrize("recipe", ["Send everything with images to my own server"], indirect=True)
