@@ -102,8 +102,8 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield from limits((*at, "limits"), rule.get("limits"))
             experiment = rule.get("experiment")
             yield from unknown((*at, "experiment"), "experiment", experiment, experiments, "QR240")
-            if isinstance(experiment, str) and rule.get("pool") == experiments.get(experiment, {}).get("pool"):
-                message = f"experiment `{experiment}` tries the pool that this rule has anyway"
+            if isinstance(experiment, str) and rule.get("pool", "") == experiments.get(experiment, {}).get("pool"):
+                message = f"experiment {quoted(experiment)} tries the pool that this rule has anyway"
                 hint = "name a pool with the newcomer alone under the experiment's `pool`"
                 yield document.diagnostic((*at, "experiment"), "QR243", message, hint)
         yield from _order(document, str(name), rules)
@@ -116,7 +116,8 @@ def references(document: Document, registry: Registry) -> Iterator[Diagnostic]:
             yield from unknown(trail, "route", route, routes | pools, "QR231")
     for index, raw in enumerate(_list(top.get("experiments"))):
         yield from unknown(("experiments", index, "pool"), "pool", _mapping(raw).get("pool"), pools, "QR201")
-    yield from _budgets(document, top)
+    yield from _namesakes(document, top.get("budgets"), "a budget", "QR230", "two would share one count")
+    yield from _namesakes(document, top.get("experiments"), "an experiment", "QR241", "give each a name of its own")
     yield from _experiments(document, top)
     yield from _timezone(document, top.get("timezone"))
     yield from _disagreeing(document, top)
@@ -170,16 +171,11 @@ _AT_MOST = (
 
 
 def _experiments(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:
-    """Find experiments of one name, and what does not go with their kind."""
-    seen: dict[object, int] = {}
+    """Find what does not go with the kind of an experiment."""
     for index, raw in enumerate(_list(top.get("experiments"))):
         at: Trail = ("experiments", index)
         entry = _mapping(raw)
-        name, kind = entry.get("experiment"), entry.get("kind")
-        if seen.setdefault(name, index) != index:
-            line = document.diagnostic(("experiments", seen[name]), "", "").line
-            message = f"there is an experiment `{name}` already (line {line})"
-            yield document.diagnostic((*at, "experiment"), "QR241", message, "give each a name of its own")
+        kind = entry.get("kind")
         if kind != "canary" and entry.get("rollback") is not None:
             message = "only a canary is taken back by itself"
             yield document.diagnostic((*at, "rollback"), "QR242", message, "leave `rollback` out, or make it a canary")
@@ -212,15 +208,16 @@ def _disagreeing(document: Document, top: Mapping[str, object]) -> Iterator[Diag
             yield document.diagnostic(at, "QR211", "a hedge is a second attempt, and one attempt is allowed", hint)
 
 
-def _budgets(document: Document, top: Mapping[str, object]) -> Iterator[Diagnostic]:
-    """Find budgets of one name: they would share one count."""
-    seen: dict[object, int] = {}
-    for index, raw in enumerate(_list(top.get("budgets"))):
-        name = _mapping(raw).get("budget")
+def _namesakes(document: Document, entries: object, what: str, code: str, hint: str) -> Iterator[Diagnostic]:
+    """Find entries of one name."""
+    key = what.rsplit(maxsplit=1)[-1]
+    seen: dict[str, int] = {}
+    for index, raw in enumerate(_list(entries)):
+        name = _mapping(raw).get(key)
         if isinstance(name, str) and seen.setdefault(name, index) != index:
-            line, _ = document.place(("budgets", seen[name]))
-            message = f"there is a budget {quoted(name)} already (line {line})"
-            yield document.diagnostic(("budgets", index, "budget"), "QR230", message, "two would share one count")
+            line, _ = document.place((f"{key}s", seen[name]))
+            message = f"there is {what} {quoted(name)} already (line {line})"
+            yield document.diagnostic((f"{key}s", index, key), code, message, hint)
 
 
 def _order(document: Document, route: str, rules: list[Mapping[str, object]]) -> Iterator[Diagnostic]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _RULE = "      pool: small\n"
 _LIMITS = "limits: {deadline_s: 60}\n"
+_TRY = "{experiment: try, kind: canary, pool: max, share: 0.1}"
 _OWN = "    models: [qwen2.5-7b-instruct]\n"
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
@@ -94,4 +95,25 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
     "control characters in a name": (_RULE, '      pool: "\\e[31m"\n', "13:7 QR201 unknown pool `\\x1b[31m`"),
     "a name nobody sees": ("  own:\n", "  \u200bown:\n", "8:42 QR203 unknown endpoint `own` | did you mean `\\u200bown`?"),
     "a name over lines": (_RULE, '      pool: "a\\nb"\n', "13:7 QR201 unknown pool `a\\nb`"),
+    "two budgets of one name": (
+        _LIMITS, "budgets: [{budget: a, amount: 1, window: day}, {budget: a, amount: 2, window: hour}]\n",
+        "16:49 QR230 there is a budget `a` already (line 16)",
+    ),
+    "an experiment that nobody knows": (_RULE, _RULE + "      experiment: tri\n", "14:7 QR240 unknown experiment `tri`"),
+    "two experiments of one name": (
+        _LIMITS, f"experiments: [{_TRY}, {_TRY}]\n", "16:72 QR241 there is an experiment `try` already (line 16)"
+    ),
+    "experiments whose names are lists": (
+        _LIMITS, "experiments: [{experiment: [a]}, {experiment: {a: b}}, {}, {}]\n", "16:16 QR103 `experiments.0.experiment`"
+    ),
+    "a split that is taken back": (
+        _LIMITS, "experiments: [{experiment: a, kind: ab, pool: max, share: 1, rollback: {}}]\n", "16:62 QR242 only a canary"
+    ),
+    "a shadow without a cap": (
+        _LIMITS, "experiments: [{experiment: a, kind: shadow, pool: max, share: 1}]\n", "16:15 QR242 a shadow needs"
+    ),
+    "an experiment with nothing new": (
+        "    - {rule: rest, pool: general}\n", f"    - {{rule: rest, pool: max, experiment: try}}\nexperiments: [{_TRY}]\n",
+        "15:31 QR243 experiment `try` tries the pool",
+    ),
 }  # fmt: skip
