@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from qwenroute.caching import KeptAnswers
@@ -26,7 +26,7 @@ from qwenroute.providers import build_provider
 from qwenroute.recording import Recording
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet
-from qwenroute.state import Budgets, HealthBoard, limit_keys
+from qwenroute.state import Budgets, HealthBoard, MemoryLedger, limit_keys
 from qwenroute.telemetry import log
 
 
@@ -38,6 +38,8 @@ class Surroundings:
     environ: Mapping[str, str]
     hooks: Hooks
     connect: Callable[[], Transport]
+    spent: MemoryLedger = field(default_factory=MemoryLedger)
+    """Where policies without a file for it count: what was spent outlives them all."""
 
 
 class Regime:
@@ -120,6 +122,7 @@ class Regime:
             on_warning=log.budget_spent,
             on_failure=log.ledger_failed,
             before=None if before is None else before.budgets,
+            memory=self._around.spent,
         )
 
     async def compare(self, request: Request, signals: Signals) -> Alike:

@@ -193,7 +193,8 @@ class SqliteSink:
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):  # to open and close one that is there would end this process's locks on it
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from qwenroute.domain.resilience import CacheRules
 
@@ -126,7 +127,9 @@ class SqliteAnswerCache:
             # After a fork the parent's connection must be neither used nor closed here.
             self._left_behind.append(self._connection)
             self._connection = None
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # answers are for nobody else to read
+        with suppress(FileExistsError):  # to open and close one that is there would end this process's locks on it
+            # Answers are for nobody else to read.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from itertools import count
 
@@ -48,7 +50,8 @@ class Budgets:
     """`Funds` and `Cashier` in one.
 
     `clock` tells the time in seconds since 1970; `on_warning` hears of each budget once a window
-    when enough of it is spent, `on_failure` of a cost that could not be written down yet.
+    when enough of it is spent, `on_failure` of a cost that could not be written down yet. The file of
+    `before`, if it is the same, goes on to be used; `memory` is the ledger where there is no file.
 
     Raises:
         ConfigurationError: the ledger's file cannot be opened, or is no database.
@@ -65,6 +68,7 @@ class Budgets:
         on_warning: Callable[[Allowance], None] = lambda _: None,
         on_failure: Callable[[str], None] = lambda _: None,
         before: Budgets | None = None,
+        memory: MemoryLedger | None = None,
     ) -> None:
         self._budgets = tuple(budgets)
         self._rules = rules
@@ -78,12 +82,14 @@ class Budgets:
         self._slot = 0.0
         self._prefix = os.urandom(8).hex()
         self._numbers = count()
-        self._unsettled: list[tuple[str, tuple[Account, ...], int]] = []
+        self._unsettled: deque[tuple[str, tuple[Account, ...], int]] = deque()
         self.ledger: SpendLedger
-        if before is not None and before._rules.path == rules.path:  # noqa: SLF001 - another of the same kind
-            self.ledger = before.ledger
+        if rules.path is None:
+            self.ledger = memory or MemoryLedger()
+        elif before is not None and before._rules.path == rules.path:  # noqa: SLF001 - another of the same kind
+            self.ledger, self._unsettled = before.ledger, before._unsettled  # noqa: SLF001
         else:
-            self.ledger = MemoryLedger() if rules.path is None else SqliteLedger(rules.path)
+            self.ledger = SqliteLedger(rules.path)
         _all.add(self)
 
     # --- what routing reads ---
@@ -177,15 +183,18 @@ class Budgets:
     def close(self) -> None:
         """Write down what could not be written before, and let go of the ledger. Idempotent."""
         try:
-            if self._unsettled:
-                self._settle_late()
+            self._settle_late()
         except ConfigurationError as error:
             self._on_failure(f"{len(self._unsettled)} costs are lost: {error}")
         self.ledger.close()
 
     def leave_behind(self) -> None:
         """After a fork: what is still to be written down is for the parent to write."""
-        self._unsettled = []
+        self._unsettled.clear()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # of a policy that is no longer in force: its last call has ended
+            self._settle_late()
 
     # --- inside ---
 
@@ -230,9 +239,15 @@ class Budgets:
     def _settle_late(self) -> None:
         """Write down what could not be written when it was due."""
         while self._unsettled:
-            hold, accounts, amount = self._unsettled[0]
-            self.ledger.settle(hold, accounts, amount)
-            self._unsettled.pop(0)
+            try:
+                late = self._unsettled.popleft()  # first, or two threads would both write it down
+            except IndexError:
+                return
+            try:
+                self.ledger.settle(*late)
+            except BaseException:
+                self._unsettled.appendleft(late)
+                raise
 
 
 _all: weakref.WeakSet[Budgets] = weakref.WeakSet()

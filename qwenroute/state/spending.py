@@ -55,6 +55,13 @@ class SpendLedger(Protocol):
     def close(self) -> None:
         """Let go of what is held open. Idempotent."""
 
+    def leave_behind(self) -> None:
+        """After a fork: what is reserved is the parent's, and so is whoever was at it."""
+
+
+LEDGERS: weakref.WeakSet[SpendLedger] = weakref.WeakSet()
+"""Those of this process, which a fork has to know."""
+
 
 class _Held:
     __slots__ = ("accounts", "amount", "until")
@@ -76,7 +83,7 @@ class MemoryLedger:
         self._expires = math.inf
         """Nothing that is held expires before."""
         self._many = MANY
-        _ledgers.add(self)
+        LEDGERS.add(self)
 
     def reserve(
         self, hold: str, accounts: Sequence[tuple[Account, int | None]], amount: int, at: float, until: float
@@ -156,11 +163,8 @@ class MemoryLedger:
         self._many = max(MANY, 2 * len(self._spent))
 
 
-_ledgers: weakref.WeakSet[MemoryLedger] = weakref.WeakSet()
-
-
 def _leave_behind() -> None:
-    for ledger in list(_ledgers):
+    for ledger in list(LEDGERS):
         ledger.leave_behind()
 
 

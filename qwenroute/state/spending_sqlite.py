@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from qwenroute.domain.budget import Account, Balance
 from qwenroute.errors import ConfigurationError
-from qwenroute.state.spending import KEEP_S
+from qwenroute.state.spending import KEEP_S, LEDGERS
 
 BUSY_S = 2.0
 """How long to wait for another process that is writing. A write takes a ten-thousandth of a second."""
@@ -65,6 +65,7 @@ class SqliteLedger:
         self._closed = False
         self._ids: dict[Account, int] = {}
         self._tidy_at = 0.0
+        LEDGERS.add(self)
         self._use(lambda _: None)
 
     def reserve(
@@ -142,6 +143,10 @@ class SqliteLedger:
             else:
                 self._left_behind.append(connection)
 
+    def leave_behind(self) -> None:
+        """After a fork: whoever held the lock is in the parent; the connection goes when it is next wanted."""
+        self._lock = threading.Lock()
+
     def __del__(self) -> None:
         with suppress(Exception):  # of a policy that is no longer in force: its last call has ended
             self.close()
@@ -173,7 +178,7 @@ class SqliteLedger:
         if isinstance(error, FileNotFoundError):
             return f"the spend ledger `{path}` cannot be opened: make its folder, or mend `ledger.path`"
         said = f"the spend ledger `{path}` cannot be used: {error}"
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) or "unable to open" in str(error):
             return f"{said}; mend `ledger.path` or the rights to it"
         if "locked" in str(error) or "busy" in str(error):
             return f"{said} (for {BUSY_S:g} s); another process holds on to it"
@@ -191,7 +196,9 @@ class SqliteLedger:
             self._left_behind.append(self._connection)
             self._connection = None
             self._ids.clear()
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # who spends what is for nobody else to read
+        with suppress(FileExistsError):  # to open and close one that is there would end this process's locks on it
+            # Who spends what is for nobody else to read.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             _write_ahead(db)

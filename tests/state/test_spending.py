@@ -198,6 +198,38 @@ def test_a_child_goes_on_with_the_file_and_without_the_parents_memory(tmp_path: 
     file.close()
 
 
+OTHER = "import sys, sqlite3; db = sqlite3.connect(sys.argv[1]); print(*db.execute(sys.argv[2]).fetchone()); db.close()"
+
+
+def test_two_routers_of_one_process_do_not_end_each_others_locks(tmp_path: Path) -> None:
+    """Who opens the file a second time leaves the first its lock, or another process would throw its journal away."""
+    path = str(tmp_path / "spend.db")
+    first, second = SqliteLedger(path), SqliteLedger(path)
+    second.close()
+    ask = [sys.executable, "-c", OTHER, path, "SELECT coalesce(sum(spent), 0) FROM qwenroute_spend_1"]
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split() == ["0"]
+    first.settle("hold", [account()], 7)
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split() == ["7"]
+    first.close()
+
+
+def test_a_child_does_not_wait_for_its_parents_threads(tmp_path: Path) -> None:
+    """A fork while another thread is at a ledger leaves the child one that works."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    memory, file = MemoryLedger(), SqliteLedger(str(tmp_path / "spend.db"))
+    with memory._lock, file._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            memory.settle("child", [account()], 20)
+            file.settle("child", [account()], 20)
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert file.balances([account()], 0.0) == [Balance(spent=20)]
+    file.close()
+
+
 KILLED = """
 import os, sys
 from qwenroute.state.spending_sqlite import SqliteLedger
