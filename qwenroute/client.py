@@ -45,7 +45,7 @@ from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
 from qwenroute.routing.assignment import Drawn, as_copy
 from qwenroute.routing.way import Part
-from qwenroute.state import Trials
+from qwenroute.state import Budgets, Trials
 from qwenroute.streams import AsyncStream, Closing, Source, Stream
 from qwenroute.telemetry import log
 from qwenroute.watching import Hangup, Watch
@@ -232,7 +232,8 @@ class AsyncRouter:
             body = _body(params, model=model, messages=messages, qwenroute=qwenroute)
             kind = Kind.COMPLETION if messages is None and "prompt" in body else Kind.CHAT
             request = read_request(body, kind=kind)
-            return self._decide(self._in_force(), request, analyse(request), None)
+            regime = self._in_force()
+            return self._decide(regime, request, analyse(request), None, funds=regime.budgets)
         except QwenRouteError as error:
             raise as_openai(error) from error.__cause__
 
@@ -287,13 +288,15 @@ class AsyncRouter:
         if note is not None:
             note.analysed(request, signals)
         alike = await regime.compare(request, signals) if regime.policy.examples else None
-        decision = self._decide(regime, request, signals, alike)
+        kept = regime.kept
+        key = None if kept is None else kept.key(request)
+        found = None if kept is None or key is None else kept.find(key, codec)
+        # An answer that is given again costs nothing: no budget stands in its way.
+        decision = self._decide(regime, request, signals, alike, funds=regime.budgets if found is None else None)
         if note is not None:
             note.alike, note.decision = alike, decision
         log.decided(decision)
-        kept = regime.kept
-        key = None if kept is None else kept.key(request)
-        if kept is not None and key is not None and (found := kept.find(key, codec)) is not None:
+        if kept is not None and found is not None:
             return await self._again(kept, *found, request, decision, codec, note)
         self._board.request_began(time.monotonic())
         means = regime.means(self._board)
@@ -357,7 +360,14 @@ class AsyncRouter:
         return stream
 
     def _decide(
-        self, regime: Regime, request: Request, signals: Signals, alike: Alike | None, part: Part | None = None
+        self,
+        regime: Regime,
+        request: Request,
+        signals: Signals,
+        alike: Alike | None,
+        *,
+        funds: Budgets | None = None,
+        part: Part | None = None,
     ) -> Decision:
         return decide(
             request,
@@ -370,7 +380,7 @@ class AsyncRouter:
             at=datetime.now(UTC) if regime.policy.timely else None,
             chance=random.random,
             alike=alike,
-            funds=regime.budgets,
+            funds=funds,
             part=part or (Drawn(random.random, self._trials.halted) if regime.policy.experiments else None),
         )
 
@@ -408,7 +418,7 @@ class AsyncRouter:
         self._shadows.begin(
             experiment,
             request,
-            lambda copy: self._decide(regime, copy, signals, alike, as_copy),
+            lambda copy: self._decide(regime, copy, signals, alike, part=as_copy),
             regime.means_of_copies(self._board),
             codec,
             cap_usd=cap * (policy.usd_per(policy.exchange.report) or 0.0),

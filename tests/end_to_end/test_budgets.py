@@ -47,10 +47,17 @@ retries: {base_s: 0.001, cap_s: 0.001}
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[SimulatorHandle]:
-    """One server for the file."""
+def server() -> Iterator[SimulatorHandle]:
+    """One for the file."""
     with simulator(time_scale=0, served=None) as handle:
         yield handle
+
+
+@pytest.fixture
+def platform(server: SimulatorHandle) -> Iterator[SimulatorHandle]:
+    """The server, without what an earlier test had go wrong: a call that was cancelled may never have reached it."""
+    yield server
+    server.clear_faults()
 
 
 def environ(platform: SimulatorHandle) -> dict[str, str]:
@@ -256,6 +263,33 @@ def test_a_ledger_that_breaks_refuses_and_loses_nothing(
         total = stream.route.cost.amount + again.route.cost.amount
         assert router.budgets()[0].spent == pytest.approx(total, abs=1e-8)
     assert any("cost not written down yet" in record.message for record in caplog.records)
+
+
+def test_an_answer_that_is_given_again_needs_no_budget(tmp_path: Path, platform: SimulatorHandle) -> None:
+    """It costs nothing: a spent budget refuses what is not in the cache, and that alone."""
+    policy = written(tmp_path, "  - {budget: tiny, amount: 0.00025, window: month}\ncache: {ttl_s: 300}")
+    with Router(policy, environ=environ(platform)) as router:
+        router.chat.completions.create(messages=HELLO)
+        with pytest.raises(BudgetExceeded):
+            [router.chat.completions.create(messages=[{"role": "user", "content": f"Not {n}"}]) for n in range(50)]
+        spent = router.budgets()[0].spent
+        for stream in (False, True):
+            again = router.chat.completions.create(messages=HELLO, stream=stream)  # type: ignore[call-overload]
+            assert again.route.cached
+        assert router.budgets()[0].spent == spent
+
+
+def test_a_policy_without_budgets_in_between_forgets_nothing(tmp_path: Path, platform: SimulatorHandle) -> None:
+    """What was spent in memory outlives the policies that count it."""
+    policy = written(tmp_path, "  - {budget: all, amount: 1, window: month}")
+    with Router(policy, environ=environ(platform)) as router:
+        router.chat.completions.create(messages=HELLO)
+        before = router.budgets()
+        assert router.reload("default")
+        assert router.budgets() == ()
+        assert router.reload(policy)
+        assert router.budgets() == before
+        assert before[0].spent > 0
 
 
 def test_another_amount_in_the_file_keeps_what_was_spent(tmp_path: Path, platform: SimulatorHandle) -> None:
