@@ -74,8 +74,10 @@ class Record:
         """Whether the pool that was chosen did not answer at the first attempt, whoever answered then."""
         decision = self.decision
         own = {step.deployment.id for step in decision.plan.steps if step.pool == decision.pool}
-        first = self.attempts[0] if self.attempts else None
-        return not self.cached and (first is None or first.failure is not None or first.deployment not in own)
+        first, last = self.attempts[0] if self.attempts else None, self.answered_by
+        if first is None or first.failure is not None or first.deployment not in own:
+            return not self.cached
+        return last is not None and last.deployment not in own  # a hedge was quicker than it
 
     @property
     def deployment(self) -> str | None:

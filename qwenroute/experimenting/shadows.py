@@ -52,8 +52,9 @@ class Shadows:
         tell: Callable[[Record, CallFailed | None], None],
     ) -> None:
         """Send a copy, unless the day's cap does not allow it."""
-        if today != self._day:
+        if self._day is None or today > self._day:  # a clock that is set back over midnight gives nothing back
             self._day, self._spent = today, {}
+        day = self._day
         left = cap_usd - self._spent.get(experiment.name, 0.0)
         if left <= 0 or len(self._tasks) >= MOST_AT_ONCE:
             self.skipped += 1
@@ -80,7 +81,7 @@ class Shadows:
 
         def settle(record: Record, error: CallFailed | None) -> None:
             cost = 0.0 if record.cost is None else means.exchange.usd(record.cost)
-            if today == self._day:
+            if day == self._day:
                 self._spent[experiment.name] += cost - first.worst_cost_usd
             tell(record, error)
 

@@ -54,7 +54,9 @@ def _detour(spent: Allowance, way: Way, fleet: Fleet) -> Way:
     pool = spent.budget.pool
     assert pool is not None
     key = (way.route, way.rule, "spent", pool)
-    return replace(way, target=fleet.target(key, lambda: fleet.chain(pool, limits=way.limits)))
+    # Whoever is sent elsewhere for want of money tells nothing of an experiment's arm.
+    target = fleet.target(key, lambda: fleet.chain(pool, limits=way.limits))
+    return replace(way, target=target, assignment=None)
 
 
 def _cheaper(spent: Allowance, along: Along, way: Way) -> Decision:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from qwenroute import AsyncRouter, Router
 from qwenroute.cli.app import app
-from qwenroute.domain.experiment import Arm
-from qwenroute.errors import CallFailed
-from qwenroute.testing import SimulatorHandle, Status, simulator
+from qwenroute.domain.decision import Decision
+from qwenroute.domain.experiment import Arm, Experiment, ExperimentKind
+from qwenroute.domain.request import Request
+from qwenroute.errors import CallFailed, ConfigurationError
+from qwenroute.experimenting import Shadows
+from qwenroute.testing import SimulatorHandle, SlowFirstToken, Status, simulator
 
 HELLO = [{"role": "user", "content": "Hello"}]
 OLD, NEW = "qwen-plus", "qwen-flash"
@@ -98,6 +103,30 @@ def test_the_control_saves_what_the_newcomer_fails(platform: SimulatorHandle, tm
     assert (state.variant.requests, state.variant.failures, state.control.requests) == (1, 1, 0)
 
 
+def test_a_newcomer_that_a_hedge_outran_has_failed(platform: SimulatorHandle, tmp_path: Path) -> None:
+    """The control answered in its place, though its own attempt was only slow."""
+    platform.fail(NEW, SlowFirstToken(s=60.0, head=True))
+    path = policy(tmp_path, "kind: ab, share: 1.0", "hedge: {after_s: 0.02}")
+    with Router(path, environ=platform.environ()) as router:
+        answer = router.chat.completions.create(messages=HELLO, qwenroute={"tenant": "a"})
+        [state] = router.experiments()
+    assert answer.route.model.startswith(OLD)
+    assert [attempt.failure for attempt in answer.route.attempts] == [None, None]
+    assert (state.variant.requests, state.variant.failures) == (1, 1)
+
+
+def test_who_is_sent_elsewhere_for_want_of_money_is_in_no_arm(platform: SimulatorHandle, tmp_path: Path) -> None:
+    """What a budget's pool does tells nothing of the newcomer."""
+    budget = "budgets: [{budget: tiny, amount: 0.0000001, window: month, when_spent: {pool: old}}]"
+    path = policy(tmp_path, "kind: ab, share: 1.0", budget)
+    with Router(path, environ=platform.environ()) as router:
+        answer = router.chat.completions.create(messages=HELLO, qwenroute={"tenant": "a"})
+        [state] = router.experiments()
+    assert answer.route.model.startswith(OLD)
+    assert answer.route.decision.assignment is None
+    assert state.variant.requests == state.control.requests == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_a_canary_that_degrades_is_rolled_back(
@@ -177,6 +206,29 @@ async def test_a_shadow_keeps_to_its_cap(platform: SimulatorHandle, tmp_path: Pa
         assert router._shadows.skipped > 0
     assert 0 < state.variant.cost <= 0.0005
     assert asked(platform).count(OLD) == 30
+
+
+def test_a_clock_that_is_set_back_gives_a_shadow_no_second_cap() -> None:
+    """Only a later day begins anew."""
+    shadows, asked_for = Shadows(), []
+    experiment = Experiment(name="try", kind=ExperimentKind.SHADOW, pool="new", share=1.0)
+
+    def refuse(request: Request) -> Decision:
+        asked_for.append(request)
+        raise ConfigurationError("no")
+
+    def begin(day: int) -> None:
+        today = date(2026, 1, day)
+        unused: Any = None
+        shadows.begin(experiment, Request(), refuse, unused, unused, cap_usd=1.0, today=today, tell=unused)
+
+    begin(2)
+    shadows._spent["try"] = 1.0
+    begin(1)
+    begin(2)
+    assert len(asked_for) == 1
+    begin(3)
+    assert len(asked_for) == 2
 
 
 async def test_a_failing_shadow_fails_nobody(platform: SimulatorHandle, tmp_path: Path) -> None:
