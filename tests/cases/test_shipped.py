@@ -65,6 +65,7 @@ def survivors(policy: Policy, rehearsal: Rehearsal, suite: Suite) -> list[Mutant
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_mistake_in_a_rule_makes_a_case_fail(name: str) -> None:
     """Unless it is no mistake: then nothing in a broad grid of requests is treated in another way."""

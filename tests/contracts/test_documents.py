@@ -22,7 +22,12 @@ from tests.contracts.sources import ROOT
 SHOWN = [block for path in documents() for block in blocks(path)]
 PROGRAMS = [block for block in SHOWN if block.language == "python"]
 SHELL_BLOCKS = [block for block in SHOWN if block.language in SHELLS]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+QUICK_EXAMPLES = {"first_call.py", "explain.py"}
+"""Programs take a second or two each; the others run in the whole test run."""
+EXAMPLES = [
+    pytest.param(path, marks=() if path.name in QUICK_EXAMPLES else pytest.mark.slow, id=path.name)
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
 SELF_HOSTED = ("qwen2.5-7b-instruct", "qwen2.5-coder-32b-instruct", "qwq-32b")
 # Whatever else a shell block does cannot be checked here, so it is not shown.
 PLAIN_COMMANDS = {"cd", "export", "git", "cat", "echo"}

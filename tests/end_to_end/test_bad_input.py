@@ -140,6 +140,7 @@ routes:
         router.chat.completions.create(messages=[{"role": "user", "content": "word " * 200_000}])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says", "code"),
     [

@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import pytest
+
 from benchmarks.chaos import DEPLOYMENTS, FAULTS, run, script, serving
 
 
+@pytest.mark.slow
 async def test_nobody_notices_a_short_chaos() -> None:
     """500 requests through two scenes: each answered once, with its own answer, and nothing is left behind."""
     with serving() as server:

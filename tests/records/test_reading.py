@@ -169,6 +169,7 @@ def test_spoilt_records_show_no_traceback(seed: int, records: Path, tmp_path: Pa
         assert all(f"spoilt.jsonl:{one.line}" in str(one) and 0 < one.line <= 400 for one in reader.told)
 
 
+@pytest.mark.slow
 def test_a_broken_record_has_the_same_place_in_other_processes(records: Path, tmp_path: Path) -> None:
     """Sharing the work out changes nothing of what is told."""
     path = tmp_path / "r.jsonl"
@@ -288,7 +289,7 @@ def recount(path: Path, old: Judge, new: Judge) -> dict[str, dict[str, float]]:
     return totals
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_totals_equal_a_recount(workers: int, records: Path, cheaper: Path) -> None:
     """Per route and in all, counts are those of a plain loop over `decide`, sums but for rounding."""
     sides = Sides(old="default", new=str(cheaper), environ=ENVIRON)
