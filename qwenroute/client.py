@@ -43,7 +43,7 @@ from qwenroute.recording import Note, Recorded
 from qwenroute.regime import Regime, Surroundings
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
-from qwenroute.routing.assignment import Drawn, as_copy
+from qwenroute.routing.assignment import AS_COPY, Drawn
 from qwenroute.routing.way import Part
 from qwenroute.state import Budgets, Trials
 from qwenroute.streams import AsyncStream, Closing, Source, Stream
@@ -418,7 +418,7 @@ class AsyncRouter:
         self._shadows.begin(
             experiment,
             request,
-            lambda copy: self._decide(regime, copy, signals, alike, part=as_copy),
+            lambda copy: self._decide(regime, copy, signals, alike, part=AS_COPY),
             regime.means_of_copies(self._board),
             codec,
             cap_usd=cap * (policy.usd_per(policy.exchange.report) or 0.0),

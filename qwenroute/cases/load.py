@@ -88,7 +88,7 @@ def _scene(file: schema.CasesFile, entry: schema.Case) -> Scene | None:
         name: Lately(**stated.model_dump()) if isinstance(stated, schema.Figures) else stated
         for name, stated in (entry.health or {}).items()
     }
-    return Scene(environ=environ, on=day, at=moment, health=health, spent=entry.spent or {})
+    return Scene(environ=environ, on=day, at=moment, health=health, spent=entry.spent or {}, arm=entry.arm)
 
 
 def _request(

@@ -85,7 +85,7 @@ def _contradictions(case: schema.Case, document: Document, at: Trail) -> Iterato
 def _unknown_names(case: schema.Case, document: Document, at: Trail, rehearsal: Rehearsal) -> Iterator[Diagnostic]:
     policy, expect = rehearsal.policy, case.expect
     rules = dict.fromkeys(rule.name for route in policy.routes.values() for rule in route.rules)
-    named = NAMED if expect.rule == NAMED else f"the {case.model} pool"
+    named = [NAMED] if case.model is None else [NAMED, f"the {case.model} pool"]
     within: Trail = (*at, "expect")
 
     def unknown(trail: Trail, what: str, name: str, known: Iterable[str], code: str = "QR403") -> Iterator[Diagnostic]:
@@ -98,7 +98,7 @@ def _unknown_names(case: schema.Case, document: Document, at: Trail, rehearsal: 
     if expect.route is not None and expect.route != case.model:
         yield from unknown((*within, "route"), "route", expect.route, policy.routes)
     if expect.rule is not None:
-        yield from unknown((*within, "rule"), "rule", expect.rule, [*rules, named])
+        yield from unknown((*within, "rule"), "rule", expect.rule, [*rules, *named])
     if expect.objective is not None:
         yield from unknown((*within, "objective"), "objective", expect.objective, policy.objectives)
     for key, pools in (("pool", [expect.pool]), ("pools", expect.pools or [])):
@@ -121,6 +121,9 @@ def _unknown_names(case: schema.Case, document: Document, at: Trail, rehearsal: 
         yield from _unknown_place(name, document, (*at, "health", name), rehearsal)
     for name in case.spent or {}:
         yield from unknown((*at, "spent", name), "budget", name, [budget.name for budget in policy.budgets])
+    if case.arm is not None and not policy.experiments:
+        message = "`arm` is a side of an experiment, and the policy has none"
+        yield document.diagnostic((*at, "arm"), "QR409", message, "leave it out")
     if expect.refused is not None:
         kind = expect.refused.partition(":")[0].strip()
         yield from unknown((*within, "refused"), "error", kind, REFUSALS, "QR408")

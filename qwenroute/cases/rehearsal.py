@@ -13,6 +13,7 @@ from qwenroute.domain.request import Request
 from qwenroute.policy import Alike, Policy
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet, decide
+from qwenroute.routing.assignment import Placed
 
 _NOTHING_STATED = Statement()
 
@@ -73,4 +74,5 @@ class Rehearsal:
             funds=purse,
             at=scene.at,
             alike=alike,
+            part=None if scene.arm is None else Placed(scene.arm),
         )

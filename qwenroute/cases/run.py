@@ -71,7 +71,9 @@ def run_case(case: Case, rehearsal: Rehearsal) -> Outcome:
 def _held(
     case: Case, rehearsal: Rehearsal, decision: Decision | None, error: QwenRouteError | None
 ) -> Iterator[Mismatch]:
-    policy = rehearsal.policy
+    policy, arm = rehearsal.policy, case.scene.arm
+    if arm is not None and decision is not None and decision.assignment is None:
+        yield Mismatch(key="arm", expected=arm, got=f"the rule `{decision.rule}` takes part in no experiment")
     hints = NO_HINTS if isinstance(case.request, InvalidRequest) else case.request.hints
     if error is not None:
         fleet = None if decision is None else rehearsal.fleet(case.scene.environ, case.scene.on)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from qwenroute.domain.budget import Allowance, Budget, Payer, units
 from qwenroute.domain.capability import Deployment
+from qwenroute.domain.experiment import Arm
 from qwenroute.domain.health import LatencyObjective, Obstacle, Pace, Timed
 
 STATES: Mapping[str, Obstacle] = MappingProxyType(
@@ -46,6 +47,8 @@ class Scene:
     """Deployment, model or `*@endpoint`, to one of `STATES` or to figures."""
     spent: Mapping[str, float] = field(default_factory=dict)
     """Budget to what is spent of it for whoever asks, in the currency of reports."""
+    arm: Arm | None = None
+    """The side of its rule's experiment; None: drawn, and without a tenant, key or session the control's."""
 
 
 def names(deployment: Deployment) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from qwenroute.domain.capability import Role
+from qwenroute.domain.experiment import Arm
 from qwenroute.domain.signals import Difficulty, Task
 from qwenroute.policy.schema.patience import HedgeOrOff
 from qwenroute.policy.schema.values import Number, Section, Switch, Whole, Word, Words, listed
@@ -155,6 +156,8 @@ class Case(Section):
     """Deployments (model@endpoint), models or whole endpoints (*@endpoint): open, ejected, cooldown, …"""
     spent: dict[Word, Annotated[Number, Field(ge=0)]] | None = None
     """Budgets, by name, and what of each is spent for whoever asks, in the currency of reports; 0 otherwise."""
+    arm: Arm | None = None
+    """control or variant: the side of its rule's experiment. Without it, it is drawn as it would be."""
     expect: Expect
     """What has to become of it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from qwenroute.domain.capability import Deployment, Modality
 from qwenroute.domain.signals import Difficulty, Signals, Task
@@ -33,6 +33,11 @@ def capable(stage: Stage, signals: Signals, limits: Limits) -> Iterator[Deployme
         thinking = thinks(deployment, switch_for(deployment, stage.thinks, signals))
         if all(gate(needs, deployment, thinking) is None for _, gate in _GATES):
             yield deployment
+
+
+def servable(stages: Iterable[Stage], signals: Signals, limits: Limits) -> bool:
+    """Whether something of these stages can serve a request with these signals."""
+    return any(True for stage in stages for _ in capable(stage, signals, limits))
 
 
 def plain(**facts: object) -> Signals:

@@ -80,7 +80,7 @@ def overview(subject: Subject) -> Overview:
     absent = {name for name, lacks in lacking.items() if lacks and usable} | set(subject.unusable)
     routes = {name: tuple(map(_rule, rules)) for name, rules in file.routes.items()}
     used = dict.fromkeys(pool for rules in routes.values() for rule in rules for pool in rule.pools)
-    beside = {budget.pool for budget in policy.budgets} | {one.pool for one in getattr(file, "experiments", ())}
+    beside = {budget.pool for budget in policy.budgets} | {one.pool for one in file.experiments}
     return Overview(
         policy=policy.name,
         hash=policy.hash,

@@ -45,9 +45,19 @@ class Drawn:
         )
 
 
-def as_copy(experiment: Experiment, _: Hints) -> Assignment:
-    """Return the part of a copy that goes to the newcomer of a shadow."""
-    return Assignment(experiment=experiment.name, kind=experiment.kind, arm=Arm.VARIANT, copied=True)
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Each request on one side, whatever would be drawn. On the newcomer's side of a shadow there are copies alone."""
+
+    arm: Arm
+
+    def __call__(self, experiment: Experiment, _: Hints) -> Assignment:
+        """Return a request's part."""
+        copied = self.arm is Arm.VARIANT and experiment.kind is ExperimentKind.SHADOW
+        return Assignment(experiment=experiment.name, kind=experiment.kind, arm=self.arm, copied=copied)
+
+
+AS_COPY = Placed(Arm.VARIANT)
 
 
 _UNITS: Mapping[Sticky, Callable[[Hints], str | None]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from qwenroute.domain.decision import Candidate, Decision, Plan, Resume, RuleTried, Step
+from qwenroute.domain.experiment import Arm, Assignment
 from qwenroute.domain.request import Hints
 from qwenroute.domain.signals import Signals
 from qwenroute.policy.condition import HEADERS
@@ -45,7 +46,9 @@ def _lines(decision: Decision, hints: Hints | None) -> Iterator[str]:
         yield f"  {one.rule}: {tried(one, decision.signals, hints)}"
     if not decision.rules_tried:
         yield f"  {decision.rule}"
-    yield f"candidates, by the objective `{decision.objective}`"
+    if decision.assignment is not None:
+        yield f"experiment `{decision.assignment.experiment}`: {_part(decision.assignment)}"
+    yield f"candidates, pool after pool, each by the objective `{decision.objective}`"
     for candidate in decision.candidates:
         usd = candidate.expected_cost_usd
         cost = "price unknown" if usd is None else f"about {usd:.6f} USD"
@@ -74,6 +77,12 @@ def _lines(decision: Decision, hints: Hints | None) -> Iterator[str]:
         yield f"plan: at most {plan.max_attempts} attempts in {plan.deadline_s:g} s{_allowance(plan)}"
         for number, step in enumerate(steps, start=1):
             yield f"  {number}. {_step(step)}"
+
+
+def _part(assignment: Assignment) -> str:
+    if assignment.arm is Arm.VARIANT:
+        return "on the newcomer's side"
+    return "copied to the newcomer, whose answer is discarded" if assignment.copied else "on the control's side"
 
 
 def _lately(candidate: Candidate) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 
 from qwenroute.cases import Rehearsal, Scene
 from qwenroute.cases.scene import Lately, Weather
 from qwenroute.domain.decision import Decision
+from qwenroute.domain.experiment import Arm
 from qwenroute.domain.request import Request
 from qwenroute.domain.signals import Signals
 from qwenroute.errors import NoDeployment
 from qwenroute.policy import Policy, Wording
 from qwenroute.routing import Fleet, decide
+from qwenroute.routing.assignment import Placed
 from tests.cases.mutations import Mutant
 
 SLOW = Lately(first_token_s=1_000.0, answer_s=1_000.0, tokens_per_s=1_000.0)
@@ -58,9 +61,9 @@ def _outcome(request: Request, signals: Signals, at: datetime, policy: Policy, f
         slow = {deployment.id: SLOW for deployment in fleet.deployments[::2]}
         every.append(Weather(slow, fleet.deployments, policy.resilience.objectives))
     found = []
-    for conditions in every:
+    for conditions, arm in product(every, Arm if policy.experiments else (Arm.CONTROL,)):
         try:
-            decision = decide(request, signals, policy, fleet, at=at, conditions=conditions)
+            decision = decide(request, signals, policy, fleet, at=at, conditions=conditions, part=Placed(arm))
         except NoDeployment as error:
             decision = error.decision
         found.append(_noticed(decision))

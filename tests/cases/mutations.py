@@ -72,6 +72,11 @@ def _redirected(policy: Policy, rule: Rule) -> Iterator[tuple[str, Rule]]:
             yield f"by {name} instead of {rule.objective.name}", replace(rule, objective=objective)
     if rule.hedge != policy.hedge:
         yield "without its hedge", replace(rule, hedge=policy.hedge)
+    if rule.experiment is not None:
+        yield "without its experiment", replace(rule, experiment=None)
+    for experiment in policy.experiments:
+        if rule.experiment not in (None, experiment):
+            yield f"in the experiment {experiment.name}", replace(rule, experiment=experiment)
     if rule.latency is not None:
         yield "without its latency", replace(rule, latency=None)
     if rule.limits is not None:

@@ -22,6 +22,10 @@ routes:
     - {rule: gold, when: {tenant: gold, difficulty: hard}, pool: max, fallback: general, objective: quality}
     - {rule: rest, pool: general, fallback: coder}
 """
+TRY = """\
+pools: {newer: {models: [qwen-flash]}}
+experiments: [{experiment: try, kind: canary, pool: newer, share: 0.05}]
+"""
 HEAD = """\
 version: 1
 on: 2026-11-24

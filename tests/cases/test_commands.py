@@ -116,7 +116,7 @@ def test_one_request_is_explained(policy: Path) -> None:
     for line in (
         "pictures: no, wants input: image; here it is text",
         "rest: matched",
-        "candidates, by the objective `balanced`",
+        "candidates, pool after pool, each by the objective `balanced`",
         "warning: nothing that can serve it may be called now",
         "plan: at most 5 attempts",
     ):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qwenroute.cases import Mismatch, run
-from tests.cases.suites import POLICY, report, suite
+from tests.cases.suites import POLICY, TRY, report, suite
 
 BOTH = "environ: {OWN_URL: 'http://gpu:8000/v1'}"
 HARD = "signals: {task: general, difficulty: hard}"
@@ -253,3 +253,19 @@ def test_what_the_application_said_is_told(tmp_path: Path) -> None:
         case = f"  - {{case: a, {HARD}, hints: {hints}, expect: {{rule: gold}}}}\n"
         [outcome] = report(tmp_path, case, policy=policy).outcomes
         assert wanted in outcome.mismatches[0].because[0]
+
+
+def test_a_case_may_state_its_side_of_an_experiment(tmp_path: Path) -> None:
+    """The newcomer's plan is tested as the control's is, with no need to know who is drawn."""
+    policy = POLICY.replace("fallback: coder}", "fallback: coder, experiment: try}") + TRY
+    cases = """\
+  - {case: newcomer, arm: variant, expect: {rule: rest, pools: [newer, general, coder], reason: newcomer}}
+  - {case: as ever, arm: control, expect: {rule: rest, pools: [general, coder]}}
+  - {case: not drawn, expect: {rule: rest, pools: [general, coder]}}
+  - {case: elsewhere, arm: variant, image: 640x480, expect: {rule: pictures}}
+"""
+    found = report(tmp_path, cases, policy=policy)
+    [failed] = found.failed
+    [mismatch] = failed.mismatches
+    assert (failed.case.name, mismatch.key) == ("elsewhere", "arm")
+    assert mismatch.got == "the rule `pictures` takes part in no experiment"

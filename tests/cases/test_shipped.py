@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from qwenroute.registry import Registry
 from tests.cases.equivalence import difference
 from tests.cases.grid import moments, situations
 from tests.cases.mutations import Mutant, mutants
+from tests.cases.suites import POLICY, TRY, suite
 
 NAMES = tuple(shipped())
+NOON = datetime(2026, 11, 24, 12)
 NOTHING_ELSE_THERE = "QR327"
 """One deployment is all that takes some kind of request: a fact of the place, that its policy cannot mend."""
 TOLD = {"one_region": NOTHING_ELSE_THERE, "tenants": NOTHING_ELSE_THERE, "long_documents": NOTHING_ELSE_THERE}
@@ -78,6 +80,19 @@ def test_every_mistake_in_a_rule_makes_a_case_fail(name: str) -> None:
         if shown is not None:
             unnoticed.append(f"{mutant}: {shown}")
     assert unnoticed == []
+
+
+def test_an_experiment_that_a_rule_loses_is_noticed(tmp_path: Path) -> None:
+    """By a case on the newcomer's side; without one, the grid tells that it is no small thing."""
+    policy = POLICY.replace("fallback: coder}", "fallback: coder, experiment: try}") + TRY
+    newer = "  - {case: newcomer, arm: variant, expect: {rule: rest, pools: [newer, general, coder]}}\n"
+    for cases, noticed in ((newer, True), ("  - {case: usual, expect: {rule: rest}}\n", False)):
+        found, rehearsal = suite(tmp_path, cases, policy=policy)
+        assert run(found, rehearsal).failed == ()
+        left = {mutant.what: mutant for mutant in survivors(rehearsal.policy, rehearsal, found)}
+        assert ("without its experiment" not in left) is noticed
+    grid = situations(load(tmp_path / "policy.yaml").file, "auto")
+    assert difference(left["without its experiment"], rehearsal, [found.cases[0].scene], grid, [NOON]) is not None
 
 
 def test_mistakes_are_made() -> None:

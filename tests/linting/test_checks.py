@@ -167,6 +167,28 @@ def test_an_experiment_without_a_rule(tmp_path: Path) -> None:
     assert "QR362" not in found(tmp_path, tried.replace("fallback: ears", "fallback: ears, experiment: try"))
 
 
+def test_experiments_that_teach_nothing(tmp_path: Path) -> None:
+    """A newcomer that can do nothing of a rule's, a bound without a price, a cap that no copy fits: all told."""
+    pools = "pools: {old: {models: [qwen-plus]}, newer: {models: [qwen-flash]}}\n"
+    seen = "    - {rule: seen, when: {input: image}, pool: vision, experiment: try}\n"
+    own = "  house: {provider: openai_compatible, base_url: http://gpu:8000/v1, models: [qwen2.5-7b-instruct]}\nroutes:"
+    text = pools + CLOUD.replace("pool: general", "pool: old, experiment: try")
+    text += "experiments: [{experiment: try, pool: newer, share: 0.1, HOW}]\n"
+    canary = text.replace("HOW", "kind: canary, rollback: {cost: 0.1}")
+    assert found(tmp_path, canary) == {}
+    blind = found(tmp_path, canary.replace("    - {rule: rest", seen + "    - {rule: rest"))
+    assert blind["QR370"][0] == 7
+    assert "(brings image), so both sides would be the control" in blind["QR370"][1]
+    free = canary.replace("routes:", own).replace("qwen-flash", "qwen2.5-7b-instruct@house")
+    assert "`qwen2.5-7b-instruct@house`, so the cost" in found(tmp_path, free)["QR371"][1]
+    assert "QR371" not in found(tmp_path, free.replace("rollback: {cost: 0.1}", "rollback: {cost: null}"))
+    shadow = text.replace("HOW", "kind: shadow, max_cost_per_day: 0.0001")
+    assert "more than a day's cap" in found(tmp_path, shadow)["QR372"][1]
+    assert found(tmp_path, shadow.replace("0.0001", "1")) == {}
+    unbound = shadow.replace("routes:", own).replace("qwen-flash", "qwen2.5-7b-instruct@house")
+    assert "so none is sent" in found(tmp_path, unbound)["QR371"][1]
+
+
 def test_prices_and_ceilings(tmp_path: Path) -> None:
     """Rates, prices and ceilings that do not fit are told where they stand."""
     beijing = CLOUD.replace("intl-singapore", "cn-beijing")

@@ -8,7 +8,7 @@ import pytest
 
 from qwenroute.domain.experiment import Arm, Assignment, Experiment, ExperimentKind, Sticky
 from qwenroute.domain.request import Hints
-from qwenroute.routing.assignment import Drawn, as_copy
+from qwenroute.routing.assignment import AS_COPY, Drawn
 
 
 def experiment(
@@ -68,7 +68,8 @@ def test_a_shadow_answers_from_the_control() -> None:
     assert _part(Drawn(), shadow, Hints(tenant="a")) == Assignment(
         experiment="new", kind=ExperimentKind.SHADOW, arm=Arm.CONTROL, copied=True
     )
-    assert as_copy(shadow, Hints()).arm is Arm.VARIANT
+    copy = AS_COPY(shadow, Hints())
+    assert (copy.arm, copy.copied) == (Arm.VARIANT, True)
 
 
 def test_what_was_taken_back_is_over() -> None:

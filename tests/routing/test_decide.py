@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 
 from qwenroute.domain.capability import Lifecycle, Modality, Role, Thinking
+from qwenroute.domain.experiment import Arm, Experiment, ExperimentKind
 from qwenroute.domain.price import Price, Tier
 from qwenroute.domain.request import Hints, Request
 from qwenroute.domain.signals import Difficulty
 from qwenroute.errors import ConfigurationError, InvalidRequest, NoDeployment, UnknownModel
 from qwenroute.policy import Limits, Pool
 from qwenroute.routing import Fleet, decide, explain, target
+from qwenroute.routing.assignment import Drawn, Placed
+from qwenroute.routing.way import Part
 from tests.routing.fleets import SIGHT, TODAY, deployment, fleet, policy, quality, request, rule, signals
 
 
@@ -344,12 +348,32 @@ def test_explain_tells_the_whole_story() -> None:
         "asks for tools, no thinking",
         f"route `auto` of policy `{policy().name}` (",
         "anything: matched",
-        "candidates, by the objective `balanced`",
+        "candidates, pool after pool, each by the objective `balanced`",
         "qwen-4k@dashscope: takes prompts of 3,072 tokens, this one has up to 5,000 [max_input]",
         "plan: at most 5 attempts in 300 s",
         "1. qwen-hybrid@dashscope from general, called `qwen-hybrid-latest`, thinking off",
     ):
         assert piece in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "said"),
+    [
+        (ExperimentKind.CANARY, Placed(Arm.VARIANT), "experiment `try`: on the newcomer's side"),
+        (ExperimentKind.CANARY, Placed(Arm.CONTROL), "experiment `try`: on the control's side"),
+        (
+            ExperimentKind.SHADOW,
+            Drawn(lambda: 0.0),
+            "experiment `try`: copied to the newcomer, whose answer is discarded",
+        ),
+    ],
+)
+def test_explain_tells_the_part_in_an_experiment(kind: ExperimentKind, part: Part, said: str) -> None:
+    """Each side is told, the control's too."""
+    tried = Experiment(name="try", kind=kind, pool="max", share=0.5)
+    here = policy({"auto": (replace(rule("anything", "general"), experiment=tried),)})
+    text = explain(decide(request(), signals(), here, fleet(SMALL, of=here), part=part))
+    assert f"\n{said}\n" in text
 
 
 def test_explain_takes_a_decision_without_a_plan() -> None:

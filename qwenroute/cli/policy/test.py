@@ -70,8 +70,9 @@ def run_cases(
     Asked: ask, model, tools, image (size), audio, video (seconds), speak,
     hints (qwenroute={…}); or request, all of it as the OpenAI API has it.
 
-    Situation: signals, like, on, at, environ, spent (of budgets), health (open,
-    ejected, cooldown, burst, busy, quota, or figures).
+    Situation: signals, like, on, at, environ, spent (of budgets), arm (of an
+    experiment: control, variant), health (open, ejected, cooldown, burst, busy,
+    quota, or figures).
 
     Expected: route, rule, pool, objective, deployment, model, endpoint, role,
     thinking, plan, plan_starts, pools, never, rejected, refused, warnings,

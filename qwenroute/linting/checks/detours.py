@@ -9,7 +9,7 @@ from qwenroute.documents import Trail
 from qwenroute.domain.budget import Budget
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.linting.asking import plainest, said
-from qwenroute.linting.limiting import capable, standing_reason
+from qwenroute.linting.limiting import servable, standing_reason
 from qwenroute.linting.logic import TooMuch, cases
 from qwenroute.linting.subject import Subject
 from qwenroute.linting.worst import short_requests
@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         else:
             yield from _cheaper(subject, at, budget, budget.pool)
             yield from _refused(subject, at, budget, budget.pool)
-    for index, one in enumerate(getattr(subject.loaded.file, "experiments", ())):
+    for index, one in enumerate(subject.policy.experiments):
         if _dead(subject, one.pool):
             yield _nothing(subject, ("experiments", index, "pool"), one.pool)
 
@@ -79,9 +79,7 @@ def _refused(subject: Subject, at: Trail, budget: Budget, pool: str) -> Iterator
             continue
         for case in found:
             signals = plainest(case)
-            if any(True for stage in instead for _ in capable(stage, signals, limits)):
-                continue
-            if any(True for stage in stages for _ in capable(stage, signals, limits)):
+            if servable(stages, signals, limits) and not servable(instead, signals, limits):
                 lost[said(case)] = None
     if lost:
         listed = "; ".join(list(lost)[:4]) + (" and others" if len(lost) > 4 else "")

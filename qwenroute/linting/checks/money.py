@@ -8,6 +8,7 @@ from qwenroute.documents import Trail
 from qwenroute.domain.budget import UNIT, Budget, WhenSpent
 from qwenroute.domain.capability import Deployment
 from qwenroute.domain.diagnostic import Diagnostic
+from qwenroute.domain.experiment import ExperimentKind
 from qwenroute.linting.limiting import standing_reason
 from qwenroute.linting.subject import Subject
 from qwenroute.linting.worst import longest_requests, short_requests
@@ -37,6 +38,8 @@ def _unpriced(subject: Subject) -> Iterator[Diagnostic]:
     """Find deployments without a price, once for each endpoint, with what that means for them."""
     policy = subject.policy
     used = {pool for route in policy.routes.values() for rule in route.rules for pool in (rule.pool, *rule.fallback)}
+    used |= {budget.pool for budget in policy.budgets if budget.pool is not None}
+    used |= {experiment.pool for experiment in policy.experiments if experiment.kind is not ExperimentKind.SHADOW}
     members = {d.id for name in used for d in subject.usual.pool(policy.pools[name])}
     by_endpoint: dict[str, list[Deployment]] = {}
     for deployment in subject.usual.deployments:

@@ -9,7 +9,7 @@ from qwenroute.documents import Trail
 from qwenroute.domain.capability import Modality
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.linting.asking import plainest, said
-from qwenroute.linting.limiting import capable, standing_reason
+from qwenroute.linting.limiting import capable, servable, standing_reason
 from qwenroute.linting.logic import Case, Some, TooMuch, cases
 from qwenroute.linting.subject import Subject
 from qwenroute.policy import Limits, Pool, Rule, schema
@@ -134,9 +134,9 @@ def _serving(subject: Subject, at: Trail, written: schema.Rule, rule: Rule) -> I
     lost: dict[str, None] = {}
     for case in found[:_MANY]:
         signals = plainest(case)
-        here = any(True for stage in of_pool for _ in capable(stage, signals, limits))
+        here = servable(of_pool, signals, limits)
         served_by_pool |= here
-        if not here and not any(True for stage in stages for _ in capable(stage, signals, limits)):
+        if not here and not servable(stages, signals, limits):
             lost[said(case)] = None
     if found and lost:
         message = f"rule `{rule.name}` lets requests through that nothing behind it can serve: {'; '.join(lost)}"

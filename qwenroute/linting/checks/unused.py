@@ -27,8 +27,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     rules = [rule for entries in file.routes.values() for rule in entries]
     used = {pool for rule in rules for pool in (rule.pool, *rule.fallback)}
     used |= {budget.pool for budget in policy.budgets if budget.pool is not None}
-    experiments = list(getattr(file, "experiments", ()))
-    used |= {one.pool for one in experiments}
+    used |= {one.pool for one in file.experiments}
     for name in pools:
         if name not in used:
             message = f"no rule uses the pool `{name}`: only callers that ask for it by name reach it"
@@ -38,8 +37,8 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         if name not in wanted:
             message = f"nothing uses the objective `{name}`: only callers that ask for it by name do"
             yield subject.warning(("objectives", name), "QR361", message, "leave it out if nobody does")
-    taking_part = {getattr(rule, "experiment", None) for rule in rules}
-    for index, one in enumerate(experiments):
+    taking_part = {rule.experiment for rule in rules}
+    for index, one in enumerate(file.experiments):
         if one.experiment not in taking_part:
             message = f"no rule takes part in the experiment `{one.experiment}`"
             hint = f"write `experiment: {one.experiment}` in a rule"
