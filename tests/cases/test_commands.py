@@ -170,6 +170,7 @@ def test_a_refusal_is_explained_too(policy: Path) -> None:
         (["--ask", "a", "--case", "b"], "--ask and --case are given"),
         (["--ask", "a", "--health", "qwen-plus"], "write model@endpoint=open"),
         (["--ask", "a", "--health", "qwen-plus=opn"], "did you mean `open`?"),
+        (["--ask", "a", "--health", "qwen-pls@cloud=open"], "did you mean `qwen-plus@cloud`?"),
         (["--ask", "a", "--set", "X"], "write NAME=VALUE"),
         (["--ask", "a", "--at", "teatime"], "write the time of day"),
         (["--case", "for gold", "--at", "03:00"], "leave `--at` out"),
@@ -185,3 +186,15 @@ def test_wrong_options_are_told(policy: Path, words: list[str], message: str) ->
 def test_what_is_no_request_is_told(policy: Path, text: str) -> None:
     """A pipe that holds something else."""
     assert "`-` is not" in str(invoke("explain", str(policy), "-", input_=text).exception)
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1", "much"])
+def test_what_is_no_amount_is_told(amount: str) -> None:
+    """What is spent of a budget is a sum of money."""
+    told = invoke("explain", "tenants", "--ask", "a", "--spent", f"everything={amount}")
+    assert "write an amount, such as everything=9.99" in str(told.exception)
+
+
+def test_a_choice_of_no_case_is_no_success(policy: Path) -> None:
+    """A typo behind `-k` must not look as if all went well."""
+    assert "`-k glod`" in str(invoke("test", str(policy), "-k", "glod").exception)

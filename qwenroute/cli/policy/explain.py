@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from qwenroute.domain.decision import Decision
     from qwenroute.domain.request import Request
     from qwenroute.policy import Policy
+    from qwenroute.routing import Fleet
 
 PLACEHOLDER = "not-set"
 """Stands for a key that is not set; nothing is called."""
@@ -92,6 +94,7 @@ def explain(
         asked = _request(body if model is None else {**body, "model": model})
         scene = _scene(loaded.policy, options.day(on), at, health or (), spent or (), variable or ())
         statement, alike = Statement(), None
+        _known_here(scene.health, rehearsal.fleet(scene.environ, scene.on))
     if isinstance(asked, InvalidRequest):
         raise asked
     try:
@@ -192,8 +195,26 @@ def _amounts(policy: Policy, texts: Sequence[str]) -> Mapping[str, float]:
         try:
             amounts[name] = float(amount)
         except ValueError:
-            raise InvalidRequest(f"`--spent {name}={amount}`: write an amount, such as {name}=9.99") from None
+            amounts[name] = math.nan
+        if not 0 <= amounts[name] < math.inf:
+            raise InvalidRequest(f"`--spent {name}={amount}`: write an amount, such as {name}=9.99")
     return amounts
+
+
+def _known_here(who: Iterable[str], fleet: Fleet) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        InvalidRequest: nothing that the policy reaches has this name.
+    """
+    from qwenroute.cases.scene import names  # noqa: PLC0415
+
+    there = {name for deployment in fleet.deployments for name in names(deployment)}
+    for name in who:
+        if name not in there:
+            close = nearest(name, there)
+            hint = f"did you mean `{close}`?" if close else "`qwenroute policy show` lists what is served"
+            raise InvalidRequest(f"`--health`: nothing here is called `{name}`; {hint}")
 
 
 def _pairs(texts: Sequence[str], option: str, shape: str) -> dict[str, str]:

@@ -128,6 +128,8 @@ def _test(name: str, cases: Path | None, only: str | None, known: Registry) -> T
     suite = load_cases(path, rehearsal)
     if only is not None:
         suite = suite.only(only)
+        if not suite.cases:
+            raise ConfigurationError(f"`-k {only}`: the name of no case in `{path}` holds that")
     return Tested(policy=name, report=run(suite, rehearsal), seconds=time.perf_counter() - began)
 
 

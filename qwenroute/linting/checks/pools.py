@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from qwenroute.documents import Trail
 from qwenroute.domain.capability import Modality
@@ -69,25 +70,13 @@ def _members(subject: Subject) -> Iterator[Diagnostic]:
                 message = f"no endpoint serves `{model}`"
                 at: Trail = ("pools", name, "models", index)
                 yield subject.warning(at, "QR326", message, "add it to an endpoint's `models`, or leave it out")
-        named = {*(d.model for d in fleet.pool(_without_exceptions(pool)))}
-        named |= {d.id for d in fleet.pool(_without_exceptions(pool))}
+        named = {name for d in fleet.pool(replace(pool, without=frozenset())) for name in (d.model, d.id)}
         for index, model in enumerate(entry.except_ or ()):
             found = subject.registry.find(model.partition("@")[0])
             canonical = model if found is None else found.card.id + "".join(model.partition("@")[1:])
             if canonical not in named:
                 message = f"`{model}` does not belong to the pool `{name}` anyway"
                 yield subject.warning(("pools", name, "except", index), "QR326", message, "leave it out")
-
-
-def _without_exceptions(pool: Pool) -> Pool:
-    return Pool(
-        name=pool.name,
-        roles=pool.roles,
-        models=pool.models,
-        endpoints=pool.endpoints,
-        providers=pool.providers,
-        tags=pool.tags,
-    )
 
 
 def _retired(subject: Subject, model: str) -> bool:
