@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -58,26 +58,36 @@ class Watch:
 
 
 def _work(files: Callable[[], Collection[Path]], changed: Callable[[], object], stop: threading.Event) -> None:
-    from watchfiles import watch  # noqa: PLC0415
-
     seen: dict[Path, Stamp] | None = None  # what happened since the policy was read is unknown: look once
     while not stop.is_set():
         folders = {file.parent for file in files()}
-        for _ in watch(
-            *folders,
-            recursive=False,
-            debounce=200,
-            rust_timeout=LOOK_EVERY_MS,
-            yield_on_timeout=True,
-            stop_event=stop,
-            raise_interrupt=False,
-        ):
+        for _ in _turns(folders, stop):
             now = {file: _stamp(file) for file in files()}
             if now != seen:
                 seen = now
                 changed()
             if {file.parent for file in files()} != folders:
                 break
+
+
+def _turns(folders: Collection[Path], stop: threading.Event) -> Iterator[object]:
+    """Yield whenever something happened in folders, and now and then anyway."""
+    from watchfiles import watch  # noqa: PLC0415
+
+    try:
+        yield from watch(
+            *folders,
+            watch_filter=None,  # or a policy below a folder such as `venv` would not count
+            recursive=False,
+            debounce=200,
+            rust_timeout=LOOK_EVERY_MS,
+            yield_on_timeout=True,
+            stop_event=stop,
+            raise_interrupt=False,
+        )
+    except (OSError, RuntimeError):  # the folder is gone, or the system has no more watches to give
+        stop.wait(LOOK_EVERY_MS / 1_000)
+        yield None
 
 
 def _stamp(file: Path) -> Stamp:
