@@ -92,6 +92,10 @@ class Note:
         """Write that the caller has left a stream before its end."""
         self._end(None, LEFT)
 
+    def leave_behind(self) -> None:
+        """After a fork: the call goes on in the parent, which writes its record."""
+        self._over, self._recording = True, None
+
     def _end(self, record: Record | None, error: str | None) -> None:
         if self._over:
             return
@@ -124,6 +128,7 @@ class Recording:
             tell,
         )
         self._notes: set[Note] = set()
+        _recordings.add(self)
         # Dropped without `close`, it is waited for at exit and not before: the garbage collector runs anywhere.
         weakref.finalize(self, self._writer.stop).atexit = False
         folder = Path(rules.path).parent
@@ -153,6 +158,24 @@ class Recording:
         for note in list(self._notes):
             note.left()
         self._writer.close()
+
+    def leave_behind(self) -> None:
+        """After a fork: the calls under way are the parent's."""
+        for note in self._notes:
+            note.leave_behind()
+        self._notes.clear()
+
+
+_recordings: weakref.WeakSet[Recording] = weakref.WeakSet()
+
+
+def _leave_behind() -> None:
+    for recording in list(_recordings):
+        recording.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_behind)
 
 
 class Recorded(Generic[Piece]):

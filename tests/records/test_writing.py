@@ -19,6 +19,7 @@ import pytest
 
 from qwenroute import AsyncRouter, CallFailed, DocumentError, NoDeployment, Router, StreamInterrupted, load_policy
 from qwenroute.domain.recording import RecordRules
+from qwenroute.domain.request import Kind
 from qwenroute.recording import Recording
 from qwenroute.records import line, sinks, writer
 from qwenroute.records.sinks import JsonlSink, SqliteSink, rotated
@@ -409,6 +410,23 @@ os.waitpid(pid, 0)
     )
     assert done.returncode == 0, done.stderr
     assert sorted((tmp_path / "r.jsonl").read_text().split()) == ["1", "10", "2", "3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_writes_nothing_of_its_parents_calls(tmp_path: Path) -> None:
+    """A call that was under way is the parent's to write, whatever the child does with what it has of it."""
+    path = tmp_path / "r.jsonl"
+    recording = Recording(RecordRules(path=str(path)))
+    note = recording.begin(load_policy("default"), Kind.CHAT)
+    child = os.fork()
+    if child == 0:
+        note.left()
+        recording.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not path.exists()
+    recording.close()
+    assert len(path.read_text().splitlines()) == 1
 
 
 def test_nothing_is_lost_at_exit(tmp_path: Path, running: SimulatorHandle) -> None:
