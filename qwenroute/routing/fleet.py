@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -94,9 +95,15 @@ class Fleet:
             self._targets[key] = found
         return found
 
-    def chain(self, *names: str, limits: Limits | None = None) -> Target:
-        """Return where a chain of the policy's pools leads, within the policy's limits unless others are given."""
-        stages = tuple(stage for name in names for stage in self._stages(self.policy.pools[name]))
+    def chain(self, *names: str, limits: Limits | None = None, thinks: bool | None = None) -> Target:
+        """Return where a chain of the policy's pools leads, within the policy's limits unless others are given.
+
+        `thinks` is whether the first of them is asked to think, where its roles do not say.
+        """
+        pools = [self.policy.pools[name] for name in names]
+        stages = tuple(stage for pool in pools for stage in self._stages(pool))
+        if thinks is not None and pools[0].thinks is None:
+            stages = tuple(replace(s, thinks=thinks) if s.pool == pools[0].name else s for s in stages)
         return Target(stages, longest_prompt=(limits or self.policy.limits).max_prompt_tokens)
 
     def _stages(self, pool: Pool) -> Iterator[Stage]:

@@ -64,7 +64,7 @@ def find_way(
     if route is not None:
         rule, tried = route.match(signals, hints, wording, at)
         limits = rule.limits or policy.limits
-        pools, assignment = (rule.pool, *rule.fallback), None
+        pools, assignment, thinks = (rule.pool, *rule.fallback), None, None
         key: Hashable = rule
         if rule.experiment is not None:
             assignment = part(rule.experiment, hints)
@@ -72,11 +72,13 @@ def find_way(
                 # The control stands behind the newcomer, unless this is a copy that nobody waits for.
                 pools = (rule.experiment.pool, *(() if assignment.copied else pools))
                 key = (rule, assignment.arm)
+                # Thinking takes time and money: both sides do, or neither.
+                thinks = policy.pools[rule.pool].thinks
         return Way(
             route=route.name,
             rule=rule.name,
             tried=tried,
-            target=fleet.target(key, lambda: fleet.chain(*pools, limits=limits)),
+            target=fleet.target(key, lambda: fleet.chain(*pools, limits=limits, thinks=thinks)),
             objective=_objective(request, policy, rule),
             hedge=rule.hedge,
             limits=limits,

@@ -176,6 +176,9 @@ def test_experiments_that_teach_nothing(tmp_path: Path) -> None:
     text += "experiments: [{experiment: try, pool: newer, share: 0.1, HOW}]\n"
     canary = text.replace("HOW", "kind: canary, rollback: {cost: 0.1}")
     assert found(tmp_path, canary) == {}
+    dear = found(tmp_path, canary.replace("qwen-flash", "qwen4-max"))
+    assert "times what `old` does (rule `rest`), and `rollback.cost` allows 1.1" in dear["QR373"][1]
+    assert "QR373" not in found(tmp_path, canary.replace("qwen-flash", "qwen4-max").replace("0.1}", "null}"))
     blind = found(tmp_path, canary.replace("    - {rule: rest", seen + "    - {rule: rest"))
     assert blind["QR370"][0] == 7
     assert "(brings image), so both sides would be the control" in blind["QR370"][1]

@@ -139,9 +139,13 @@ def test_eu_traffic(recipe: Loaded) -> None:
 def test_newcomer(recipe: Loaded) -> None:
     """About one tenant in twenty gets the newcomer, and always the same ones."""
     tenants = [f"tenant-{index}" for index in range(400)]
-    first = [ask(recipe, tenant=tenant).first.pool == "newcomer" for tenant in tenants]
+    decisions = [ask(recipe, tenant=tenant) for tenant in tenants]
+    first = [decision.first.pool == "newcomer" for decision in decisions]
     assert 8 <= sum(first) <= 36
     assert first[:50] == [ask(recipe, tenant=tenant).first.pool == "newcomer" for tenant in tenants[:50]]
+    newcomer, control = (decisions[first.index(side)].candidates[0] for side in (True, False))
+    assert newcomer.expected_cost_usd < control.expected_cost_usd * 1.5, "else it would be taken back for that alone"
+    assert newcomer.expected_latency_s < control.expected_latency_s * 1.5
 
 
 @pytest.mark.parametrize("recipe", ["Send everything with images to my own server"], indirect=True)

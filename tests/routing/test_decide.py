@@ -376,6 +376,17 @@ def test_explain_tells_the_part_in_an_experiment(kind: ExperimentKind, part: Par
     assert f"\n{said}\n" in text
 
 
+def test_a_newcomer_thinks_as_the_control_does() -> None:
+    """Where its pool lists models and does not say: else one side would pay for thinking and the other would not."""
+    hybrid = deployment("qwen-hybrid", thinking=Thinking.HYBRID, thinking_default_on=True, price=price(0.01))
+    tried = Experiment(name="try", kind=ExperimentKind.CANARY, pool="newer", share=0.5)
+    newer = Pool(name="newer", models=("qwen-hybrid",))
+    here = policy({"auto": (replace(rule("anything", "general", "newer"), experiment=tried),)}, (newer,))
+    first = decide(request(), signals(), here, fleet(hybrid, of=here), part=Placed(Arm.VARIANT)).first
+    assert (first.pool, first.thinking) == ("newer", False)
+    assert decide(request("newer"), signals(), here, fleet(hybrid, of=here)).first.thinking is None
+
+
 def test_explain_takes_a_decision_without_a_plan() -> None:
     """A refusal can be explained too."""
     with pytest.raises(NoDeployment) as caught:

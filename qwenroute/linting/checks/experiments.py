@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from qwenroute.documents import Trail
 from qwenroute.domain.diagnostic import Diagnostic
@@ -18,7 +19,10 @@ CODES = {
     "QR370": "a rule in an experiment whose newcomer can serve nothing that the rule lets through",
     "QR371": "a bound on what a newcomer costs that needs a price which is not known",
     "QR372": "a shadow whose cap is below what even a short copy may cost, so that none is ever sent",
+    "QR373": "a canary that costs more than its `rollback.cost` allows, so that it is taken back for that alone",
 }
+ANSWER_TOKENS = 500
+"""Of the answers by which prices are compared."""
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
@@ -28,8 +32,10 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         at: Trail = ("experiments", index)
         if experiment.kind is ExperimentKind.SHADOW:
             yield from _cap(subject, (*at, "max_cost_per_day"), experiment)
-        elif isinstance(entry.rollback, schema.Rollback) and "cost" in entry.rollback.model_fields_set:
+            continue
+        if isinstance(entry.rollback, schema.Rollback) and "cost" in entry.rollback.model_fields_set:
             yield from _costs(subject, (*at, "rollback", "cost"), experiment)
+        yield from _dear(subject, (*at, "pool"), experiment)
     for route, entries in subject.loaded.file.routes.items():
         for index, (rule, taken) in enumerate(zip(entries, subject.policy.routes[route].rules, strict=True)):
             if taken.experiment is not None:
@@ -54,13 +60,35 @@ def _costs(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diag
     """Find a bound that is looked at only for requests whose cost is known on both sides."""
     if experiment.rollback is None or experiment.rollback.cost is None:
         return
-    rules = [rule for route in subject.policy.routes.values() for rule in route.rules if rule.experiment == experiment]
-    for pool in dict.fromkeys((experiment.pool, *(rule.pool for rule in rules))):
+    for pool in dict.fromkeys((experiment.pool, *(rule.pool for rule in _taking_part(subject, experiment)))):
         if names := _unpriced(subject, pool):
             message = f"no price is known for {names}, so the cost of what it answers is not compared"
             hint = "write a `price` beside each model at its endpoint; 0 if it is yours"
             yield subject.warning(at, "QR371", message, hint)
             return
+
+
+def _dear(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diagnostic]:
+    """Find a newcomer that costs more than it may, whichever of its pool and of the rule's own answers."""
+    if experiment.rollback is None or experiment.rollback.cost is None:
+        return
+    limits = replace(subject.policy.limits, max_output_tokens=ANSWER_TOKENS)
+    news = short_requests(subject, (experiment.pool,), limits)
+    for rule in _taking_part(subject, experiment):
+        usual = short_requests(subject, (rule.pool,), limits)
+        if news and usual and min(news) > max(usual) * (1 + experiment.rollback.cost):
+            times, most = min(news) / max(usual), 1 + experiment.rollback.cost
+            message = (
+                f"the pool `{experiment.pool}` costs at least {times:.1f} times what `{rule.pool}` does "
+                f"(rule `{rule.name}`), and `rollback.cost` allows {most:g}: it will be taken back"
+            )
+            hint = "write a wider `rollback: {cost: …}`, or null to not look at it"
+            yield subject.warning(at, "QR373", message, hint)
+            return
+
+
+def _taking_part(subject: Subject, experiment: Experiment) -> list[Rule]:
+    return [rule for route in subject.policy.routes.values() for rule in route.rules if rule.experiment == experiment]
 
 
 def _unpriced(subject: Subject, pool: str) -> str:

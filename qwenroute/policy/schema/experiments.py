@@ -43,7 +43,8 @@ class Experiment(Section):
     """canary: a share of live traffic, taken back by itself where the newcomer is worse. ab: a split that is measured
     and left to people. shadow: copies whose answers are discarded."""
     pool: Word
-    """The newcomer. The rule's own pool is the control, and stands behind the newcomer where that cannot serve."""
+    """The newcomer. The rule's own pool is the control, and stands behind the newcomer where that cannot serve. A pool
+    that lists models is asked to think as the control's roles are."""
     share: Number = Field(gt=0, le=1)
     """Share of the requests: 0.05 for 5 %."""
     sticky: usual.Sticky = usual.Sticky.TENANT
