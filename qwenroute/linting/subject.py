@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -16,7 +16,7 @@ from qwenroute.domain.endpoint import Endpoint
 from qwenroute.domain.price import Exchange
 from qwenroute.errors import ConfigurationError
 from qwenroute.linting import places
-from qwenroute.policy import Loaded, Policy
+from qwenroute.policy import Loaded, Policy, Rule, schema
 from qwenroute.policy.endpoints import EndpointTemplate
 from qwenroute.routing.fleet import Fleet
 
@@ -41,6 +41,12 @@ class Subject:
     def policy(self) -> Policy:
         """The policy itself."""
         return self.loaded.policy
+
+    def rules(self) -> Iterator[tuple[Trail, schema.Rule, Rule]]:
+        """Yield every rule with its place: as it is written, and as it is compiled."""
+        for route, entries in self.loaded.file.routes.items():
+            for index, (written, rule) in enumerate(zip(entries, self.policy.routes[route].rules, strict=True)):
+                yield ("routes", route, index), written, rule
 
     @cached_property
     def usual(self) -> Fleet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,16 +122,23 @@ def _base(document: Document, name: str) -> Path:
         if name in known:
             return known[name]
         close = nearest(name, known)
-        beside = [s for s in (".yaml", ".yml", "") if (Path(document.name).parent / f"{name}{s}").is_file()]
+        beside = [s for s in (".yaml", ".yml", "") if _there(Path(document.name).parent / f"{name}{s}", Path.is_file)]
         hint = f"did you mean `{close}`?" if close else f"shipped: {listing(known)}; a file is given by its path"
         if beside:
             hint = f"for the file beside this one write `./{name}{beside[0]}`"
         raise _fail(document, f"no policy named {quoted(name)} is shipped", hint)
     path = Path(document.name).parent / name
-    if not path.is_file():
-        there = "is a folder" if path.is_dir() else "does not exist"
+    if not _there(path, Path.is_file):
+        there = "is a folder" if _there(path, Path.is_dir) else "does not exist"
         raise _fail(document, f"the file {quoted(name)} {there}", "the path starts from the folder of this file")
     return path
+
+
+def _there(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # a name that is longer than names can be
+        return False
 
 
 def _identity(path: Path) -> Path:

@@ -191,6 +191,8 @@ def test_a_secret_is_found_where_it_is_overridden(tmp_path: Path) -> None:
         ("extends: ./folder", "own.yaml:1:1: QR226 the file `./folder` is a folder | "),
         ("extends: defualt", "own.yaml:1:1: QR226 no policy named `defualt` is shipped | did you mean `default`?"),
         ("extends: base", "own.yaml:1:1: QR226 no policy named `base` is shipped | for the file beside this"),
+        (f"extends: {'x' * 300}", "own.yaml:1:1: QR226 no policy named `xxx"),
+        (f"extends: ./{'x' * 300}.yaml", "own.yaml:1:1: QR226 the file `./xxx"),
         ("extends: zzz", "own.yaml:1:1: QR226 no policy named `zzz` is shipped | shipped: "),
         ("extends: empty.yaml", "empty.yaml:1:1: QR226 `own.yaml` extends this file, and it is empty"),
         ("extends: list.yaml", "list.yaml:1:1: QR226 `own.yaml` extends this file, and it holds no keys"),

@@ -49,9 +49,9 @@ def _nothing(subject: Subject, at: Trail, pool: str) -> Diagnostic:
 
 
 def _counted(subject: Subject, budget: Budget) -> Iterator[tuple[schema.Rule, Rule]]:
-    for name, rules in subject.loaded.file.routes.items():
-        if budget.routes is None or name in budget.routes:
-            yield from zip(rules, subject.policy.routes[name].rules, strict=True)
+    for at, written, rule in subject.rules():
+        if budget.routes is None or at[1] in budget.routes:
+            yield written, rule
 
 
 def _cheaper(subject: Subject, at: Trail, budget: Budget, pool: str) -> Iterator[Diagnostic]:

@@ -36,10 +36,9 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         if isinstance(entry.rollback, schema.Rollback) and "cost" in entry.rollback.model_fields_set:
             yield from _costs(subject, (*at, "rollback", "cost"), experiment)
         yield from _dear(subject, (*at, "pool"), experiment)
-    for route, entries in subject.loaded.file.routes.items():
-        for index, (rule, taken) in enumerate(zip(entries, subject.policy.routes[route].rules, strict=True)):
-            if taken.experiment is not None:
-                yield from _unfit(subject, ("routes", route, index, "experiment"), rule, taken, taken.experiment)
+    for at, rule, taken in subject.rules():
+        if taken.experiment is not None:
+            yield from _unfit(subject, (*at, "experiment"), rule, taken, taken.experiment)
 
 
 def _cap(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diagnostic]:
@@ -88,7 +87,7 @@ def _dear(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diagn
 
 
 def _taking_part(subject: Subject, experiment: Experiment) -> list[Rule]:
-    return [rule for route in subject.policy.routes.values() for rule in route.rules if rule.experiment == experiment]
+    return [rule for _, _, rule in subject.rules() if rule.experiment == experiment]
 
 
 def _unpriced(subject: Subject, pool: str) -> str:

@@ -36,17 +36,16 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
     for pool, members in file.pools.items():
         for index, name in enumerate(members.models):
             yield from _named(subject, ("pools", pool, "models", index), name, list(_dashscope(subject, name)))
-    for at, limits in _limits(file):
+    for at, limits in _limits(subject):
         for index, name in enumerate(limits.models or ()):
             yield from _named(subject, (*at, "models", index), name, list(_dashscope(subject, name)))
 
 
-def _limits(file: schema.PolicyFile) -> Iterator[tuple[Trail, schema.RuleLimits]]:
-    yield ("limits",), file.limits
-    for route, rules in file.routes.items():
-        for index, rule in enumerate(rules):
-            if rule.limits is not None:
-                yield ("routes", route, index, "limits"), rule.limits
+def _limits(subject: Subject) -> Iterator[tuple[Trail, schema.RuleLimits]]:
+    yield ("limits",), subject.loaded.file.limits
+    for at, rule, _ in subject.rules():
+        if rule.limits is not None:
+            yield (*at, "limits"), rule.limits
 
 
 def _dashscope(subject: Subject, name: str) -> Iterator[Endpoint]:
@@ -112,15 +111,13 @@ def _instead(state: LifecycleState) -> str:
 def _pools(subject: Subject) -> Iterator[Diagnostic]:
     """Find pools of rules that nothing alive serves by default, or that soon nothing will."""
     told: set[str] = set()
-    for route, rules in subject.loaded.file.routes.items():
-        for index, rule in enumerate(rules):
-            at: Trail = ("routes", route, index)
-            limits = subject.policy.routes[route].rules[index].limits or subject.policy.limits
-            places = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
-            for name, place in places:
-                if name not in told:
-                    told.add(name)
-                    yield from _pool(subject, name, place, limits)
+    for at, _, rule in subject.rules():
+        limits = rule.limits or subject.policy.limits
+        places = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
+        for name, place in places:
+            if name not in told:
+                told.add(name)
+                yield from _pool(subject, name, place, limits)
 
 
 def _pool(subject: Subject, name: str, place: Trail, limits: Limits) -> Iterator[Diagnostic]:

@@ -28,7 +28,7 @@ _TIMEOUTS = ("connect_s", "first_token_s", "between_tokens_s", "answer_s")
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
     """Find them."""
-    policy, file = subject.policy, subject.loaded.file
+    policy = subject.policy
     yield from _timeouts(subject)
     yield from _attempts(subject)
     if policy.limits.queue_s >= policy.limits.deadline_s:
@@ -37,14 +37,12 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         )
         yield subject.warning(("limits", "queue_s"), "QR353", message, "lower it")
     hedged: list[tuple[Trail, Rule]] = []
-    for route, rules in file.routes.items():
-        for index, (written, rule) in enumerate(zip(rules, policy.routes[route].rules, strict=True)):
-            at: Trail = ("routes", route, index)
-            yield from _narrower(subject, (*at, "limits"), written.limits)
-            yield from _latency(subject, (*at, "latency"), rule)
-            yield from _too_short(subject, at, written, rule)
-            if rule.hedge is not None:
-                hedged.append(((*at, "hedge") if written.hedge is not None else ("hedge",), rule))
+    for at, written, rule in subject.rules():
+        yield from _narrower(subject, (*at, "limits"), written.limits)
+        yield from _latency(subject, (*at, "latency"), rule)
+        yield from _too_short(subject, at, written, rule)
+        if rule.hedge is not None:
+            hedged.append(((*at, "hedge") if written.hedge is not None else ("hedge",), rule))
     yield from _hedges(subject, hedged)
 
 

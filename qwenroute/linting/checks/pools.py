@@ -41,19 +41,17 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
         yield subject.error(("endpoints", name, "models"), "QR325", why)
     yield from _members(subject)
     told: dict[str, Diagnostic] = {}
-    for route, rules in subject.loaded.file.routes.items():
-        for index, (written, rule) in enumerate(zip(rules, subject.policy.routes[route].rules, strict=True)):
-            at: Trail = ("routes", route, index)
-            limits = rule.limits or subject.policy.limits
-            chain = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
-            dead = [(name, place) for name, place in chain if _never(subject, name, limits)]
-            for name, place in dead:
-                found = _emptied(subject, name, place, limits, whole=len(dead) == len(chain))
-                if name not in told or found.severity < told[name].severity:  # error before warning
-                    told[name] = found
-            if (rule.pool, (*at, "pool")) not in dead:
-                yield from _serving(subject, at, written, rule)
-            yield from _idle(subject, chain)
+    for at, written, rule in subject.rules():
+        limits = rule.limits or subject.policy.limits
+        chain = [(rule.pool, (*at, "pool")), *((n, (*at, "fallback", i)) for i, n in enumerate(rule.fallback))]
+        dead = [(name, place) for name, place in chain if _never(subject, name, limits)]
+        for name, place in dead:
+            found = _emptied(subject, name, place, limits, whole=len(dead) == len(chain))
+            if name not in told or found.severity < told[name].severity:  # error before warning
+                told[name] = found
+        if (rule.pool, (*at, "pool")) not in dead:
+            yield from _serving(subject, at, written, rule)
+        yield from _idle(subject, chain)
     yield from told.values()
     yield from _alone(subject)
 
