@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic
 
+from qwenroute.analysis.tokens import estimate
 from qwenroute.domain.budget import Hold
 from qwenroute.domain.decision import Step, Timeouts
 from qwenroute.domain.failure import Failure, FailureKind
@@ -16,10 +18,6 @@ from qwenroute.domain.protocols import Provider, Reply
 from qwenroute.domain.request import Request
 from qwenroute.errors import AttemptFailed
 from qwenroute.execution.codec import Answer, Codec, Collecting, Piece
-
-CHARS_PER_TOKEN = 3.0
-"""For reckoning the output of a stream that ended before it could report its usage: low, so that the
-reckoning is high (facts: 3 to 4 English or 1.5 to 1.8 Chinese characters, source docs-qwen25)."""
 
 
 class LiveAttempt(Generic[Answer, Piece]):
@@ -46,6 +44,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         "number",
         "sent",
         "simulated",
+        "spoken",
         "started_at",
         "step",
         "text",
@@ -65,6 +64,8 @@ class LiveAttempt(Generic[Answer, Piece]):
         """Pieces that arrived up to the first token, and were not handed on yet."""
         self.text: list[str] = []
         """The visible text that arrived."""
+        self.spoken: list[str] = []
+        """That, and what is not shown: thinking, calls of tools, further answers."""
         self.continuable = True
         """Nothing but text has arrived, which another model can go on from."""
         self.answer: Answer | None = None
@@ -142,10 +143,10 @@ class LiveAttempt(Generic[Answer, Piece]):
 
     @property
     def output_tokens(self) -> int:
-        """What has been produced: as reported, or reckoned from the text that arrived."""
+        """What has been produced: as reported, or reckoned from what arrived, rather too high than too low."""
         if self.usage is not None:
             return self.usage.completion_tokens
-        return round(sum(map(len, self.text)) / CHARS_PER_TOKEN)
+        return math.ceil(estimate(self.spoken).upper)
 
     async def _begin(self, provider: Provider, request: Request) -> None:
         self.sent = True
@@ -195,6 +196,9 @@ class LiveAttempt(Generic[Answer, Piece]):
         usage = self._codec.usage(piece)
         if usage is not None:
             self.usage = usage
+        spoken = self._codec.spoken(piece)
+        if spoken:
+            self.spoken.append(spoken)
         text = self._codec.text(piece)
         if text is None:
             self.continuable = False

@@ -57,6 +57,10 @@ class Codec(ABC, Generic[Answer, Piece]):
     def text(self, piece: Piece) -> str | None:
         """Return the visible text of a piece; None where it carries what text alone cannot continue."""
 
+    def spoken(self, piece: Piece) -> str:
+        """Return all the words of a piece that were produced, whoever they are for: what it is billed by."""
+        return self.text(piece) or ""
+
     @abstractmethod
     def continued(self, piece: Piece, first: Piece) -> Piece:
         """Return a piece of a resumed stream as one of the stream that began with `first`."""

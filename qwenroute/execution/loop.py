@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic
 
+from qwenroute.analysis.tokens import estimate
 from qwenroute.domain.budget import Cashier, Hold, Payer, Shortfall
 from qwenroute.domain.decision import Decision, Rejection, Step
 from qwenroute.domain.failure import Failure
@@ -25,7 +26,7 @@ from qwenroute.errors import (
     NothingAvailable,
     StreamInterrupted,
 )
-from qwenroute.execution.attempt import CHARS_PER_TOKEN, LiveAttempt
+from qwenroute.execution.attempt import LiveAttempt
 from qwenroute.execution.backoff import Backoff
 from qwenroute.execution.bounding import bounded
 from qwenroute.execution.codec import Answer, Codec, Piece
@@ -457,7 +458,7 @@ class Run(Generic[Answer, Piece]):
 
     def _worst(self, step: Step) -> Money | None:
         """Return the most that an attempt can cost now; what is to be continued is sent along."""
-        said_tokens = math.ceil(sum(map(len, self._said)) / CHARS_PER_TOKEN) if self._said else 0
+        said_tokens = math.ceil(estimate(self._said).upper)
         return worst_case(step, self._decision.signals, self._decision.plan, said_tokens=said_tokens)
 
     def _worst_usd(self, step: Step) -> float:

@@ -69,6 +69,17 @@ class ChatCodec(Codec[ChatCompletion, ChatCompletionChunk]):
             return None
         return delta.content or ""
 
+    def spoken(self, piece: ChatCompletionChunk) -> str:
+        """Return the text of every answer, its thinking, and what it calls tools with."""
+        words: list[str] = []
+        for choice in piece.choices:
+            delta = choice.delta
+            words.append(delta.content or "")
+            if (extra := delta.model_extra) and isinstance(thinking := extra.get("reasoning_content"), str):
+                words.append(thinking)
+            words += [(call.function and call.function.arguments) or "" for call in delta.tool_calls or ()]
+        return "".join(words)
+
     def continued(self, piece: ChatCompletionChunk, first: ChatCompletionChunk) -> ChatCompletionChunk:
         """Return the chunk under the id of the stream that it continues."""
         piece.id, piece.created = first.id, first.created

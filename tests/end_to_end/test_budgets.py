@@ -212,6 +212,26 @@ async def test_a_caller_who_leaves_leaves_nothing_reserved(tmp_path: Path, platf
         assert router.budgets()[0].reserved == 0
 
 
+async def test_a_stream_that_is_left_is_reckoned_by_all_that_arrived(tmp_path: Path, platform: SimulatorHandle) -> None:
+    """Thinking counts as much as the answer: it is billed, though nobody will be told what it came to."""
+    policy = written(tmp_path, "  - {budget: all, amount: 5, window: month}")
+    async with AsyncRouter(policy, environ=environ(platform)) as router:
+        thinking = {"enable_thinking": True, "stream": True}
+        stream = await router.chat.completions.create(messages=HELLO, **thinking)  # type: ignore[arg-type]
+        seen = ""
+        async for chunk in stream:
+            thought = (chunk.choices[0].delta.model_extra or {}).get("reasoning_content")
+            if not thought and seen:
+                break
+            seen += thought or ""
+        await stream.close()
+        [attempt] = stream.route.attempts
+    assert seen
+    assert attempt.reckoned
+    assert attempt.usage is not None
+    assert attempt.usage.completion_tokens >= len(seen.split())
+
+
 def test_what_is_reserved_in_another_process_counts(tmp_path: Path, platform: SimulatorHandle) -> None:
     """Money that another process holds is waited for, no longer than `queue_s`, and then it is refused."""
     policy = written(
