@@ -38,6 +38,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         "answer",
         "continuable",
         "first_token_at",
+        "given_up",
         "held",
         "hold",
         "notes",
@@ -75,6 +76,8 @@ class LiveAttempt(Generic[Answer, Piece]):
         self.simulated = False
         self.sent = False
         """Whether the provider was asked at all."""
+        self.given_up = False
+        """Whether it was at work still when its time was over."""
         self._now = asyncio.get_running_loop().time
         self.started_at = self._now()
         self.first_token_at: float | None = None
@@ -211,6 +214,7 @@ class LiveAttempt(Generic[Answer, Piece]):
         return self._deadline if phase_s is None else min(self._deadline, self._now() + phase_s)
 
     def _too_slow(self, what: str, phase_s: float | None) -> AttemptFailed:
+        self.given_up = True
         late = self._now() >= self._deadline or phase_s is None
         limit = "before the deadline" if late else f"within {phase_s:g} s"
         return AttemptFailed(Failure(kind=FailureKind.TIMEOUT, message=f"{what} {limit}"))

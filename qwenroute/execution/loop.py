@@ -428,7 +428,7 @@ class Run(Generic[Answer, Piece]):
         usage, reckoned = attempt.usage, False
         if not attempt.sent:
             usage = Usage(prompt_tokens=0, completion_tokens=0)
-        elif usage is None and (cancelled or attempt.first_token_at is not None):
+        elif usage is None and (cancelled or attempt.given_up or attempt.first_token_at is not None):
             # It ended before it could report: what it was sent and what arrived will be billed.
             usage = Usage(prompt_tokens=self._prompt_tokens(attempt.step), completion_tokens=attempt.output_tokens)
             reckoned = True

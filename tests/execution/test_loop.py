@@ -348,6 +348,7 @@ async def test_a_slow_attempt_gives_way_to_the_next(replies: list[Scripted], str
     assert text == ["ok"]
     assert bench.seen[0].failure is not None
     assert bench.seen[0].failure.kind is FailureKind.TIMEOUT
+    assert bench.seen[0].reckoned  # it was at work, and will be billed as one that was cancelled is
     assert replies[0].closed == 1
 
 
