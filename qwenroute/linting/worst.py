@@ -16,9 +16,15 @@ from qwenroute.routing.target import Stage, switch_for
 SHORT_TOKENS = 100
 
 
-def short_requests(subject: Subject, pools: tuple[str, ...], limits: Limits) -> list[float]:
-    """Return what a short request costs at worst at each deployment of some pools that has a price."""
-    return [_worst(subject, d, stage, limits, tokens=SHORT_TOKENS) for d, stage in _callable(subject, pools, limits)]
+def short_requests(
+    subject: Subject, pools: tuple[str, ...], limits: Limits, *, thinks: bool | None = None
+) -> list[float]:
+    """Return what a short request costs at worst at each deployment of some pools that has a price.
+
+    `thinks` is as `Fleet.chain` takes it.
+    """
+    callable_ = _callable(subject, pools, limits, thinks)
+    return [_worst(subject, d, stage, limits, tokens=SHORT_TOKENS) for d, stage in callable_]
 
 
 def longest_requests(subject: Subject, pools: tuple[str, ...], limits: Limits) -> list[tuple[float, str]]:
@@ -32,8 +38,10 @@ def longest_requests(subject: Subject, pools: tuple[str, ...], limits: Limits) -
     return found
 
 
-def _callable(subject: Subject, pools: tuple[str, ...], limits: Limits) -> Iterator[tuple[Deployment, Stage]]:
-    for stage in subject.usual.chain(*pools).stages:
+def _callable(
+    subject: Subject, pools: tuple[str, ...], limits: Limits, thinks: bool | None = None
+) -> Iterator[tuple[Deployment, Stage]]:
+    for stage in subject.usual.chain(*pools, thinks=thinks).stages:
         for deployment in stage.deployments:
             if deployment.price is not None and standing_reason(deployment, limits) is None:
                 yield deployment, stage

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from qwenroute.documents import Trail
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.domain.experiment import Experiment, ExperimentKind
+from qwenroute.domain.price import Usage
 from qwenroute.linting.asking import plainest, said
 from qwenroute.linting.limiting import servable, standing_reason
 from qwenroute.linting.logic import TooMuch, cases
@@ -21,8 +21,8 @@ CODES = {
     "QR372": "a shadow whose cap is below what even a short copy may cost, so that none is ever sent",
     "QR373": "a canary that costs more than its `rollback.cost` allows, so that it is taken back for that alone",
 }
-ANSWER_TOKENS = 500
-"""Of the answers by which prices are compared."""
+CALL = Usage(prompt_tokens=500, completion_tokens=500)
+"""By which prices are compared."""
 
 
 def check(subject: Subject) -> Iterator[Diagnostic]:
@@ -43,7 +43,8 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 def _cap(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diagnostic]:
     pool, policy = experiment.pool, subject.policy
-    costs = short_requests(subject, (pool,), policy.limits)
+    asked = {policy.pools[rule.pool].thinks for rule in _taking_part(subject, experiment)} or {None}
+    costs = [cost for thinks in asked for cost in short_requests(subject, (pool,), policy.limits, thinks=thinks)]
     if not costs and (names := _unpriced(subject, pool)):
         message = f"no price is known for {names}: what a copy costs cannot be held against the cap, so none is sent"
         yield subject.error(at, "QR371", message, "write a `price` beside each model at its endpoint; 0 if it is yours")
@@ -71,11 +72,10 @@ def _dear(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diagn
     """Find a newcomer that costs more than it may, whichever of its pool and of the rule's own answers."""
     if experiment.rollback is None or experiment.rollback.cost is None:
         return
-    limits = replace(subject.policy.limits, max_output_tokens=ANSWER_TOKENS)
-    news = short_requests(subject, (experiment.pool,), limits)
+    news = _prices(subject, experiment.pool)
     for rule in _taking_part(subject, experiment):
-        usual = short_requests(subject, (rule.pool,), limits)
-        if news and usual and min(news) > max(usual) * (1 + experiment.rollback.cost):
+        usual = _prices(subject, rule.pool)
+        if news and usual and max(usual) > 0 and min(news) > max(usual) * (1 + experiment.rollback.cost):
             times, most = min(news) / max(usual), 1 + experiment.rollback.cost
             message = (
                 f"the pool `{experiment.pool}` costs at least {times:.1f} times what `{rule.pool}` does "
@@ -84,6 +84,15 @@ def _dear(subject: Subject, at: Trail, experiment: Experiment) -> Iterator[Diagn
             hint = "write a wider `rollback: {cost: …}`, or null to not look at it"
             yield subject.warning(at, "QR373", message, hint)
             return
+
+
+def _prices(subject: Subject, pool: str) -> list[float]:
+    """Return what the same short call costs at each deployment of a pool."""
+    return [
+        deployment.price.cost(CALL).amount * subject.usual.usd_per[deployment.price.currency]
+        for deployment in subject.usual.pool(subject.policy.pools[pool])
+        if deployment.price is not None and standing_reason(deployment, subject.policy.limits) is None
+    ]
 
 
 def _taking_part(subject: Subject, experiment: Experiment) -> list[Rule]:
