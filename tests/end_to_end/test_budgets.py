@@ -43,6 +43,7 @@ routes:
   free: [{rule: free, pool: free}]
 limits: {queue_s: 30, max_output_tokens: 100}
 retries: {base_s: 0.001, cap_s: 0.001}
+timeouts: {connect_s: null}  # a busy machine is no failure
 """
 
 

@@ -44,6 +44,7 @@ experiments:
   - {{experiment: try, pool: new, {experiment}}}
 breaker: {{failures: 1000, error_rate: 1.0, min_attempts: 100000}}
 outliers: {{min_attempts: 100000}}
+timeouts: {{connect_s: null}}  # a busy machine is no failure
 retries: {{per_step: 0, budget: {{share: 1.0, floor_per_s: 1000}}}}
 {more}
 """

@@ -43,6 +43,7 @@ pools:
 routes:
   auto: [{{rule: {rule}, pool: only}}]
 breaker: {{failures: {failures}}}
+timeouts: {{connect_s: null}}  # a busy machine is no failure
 """
 MODELS = ("qwen-plus", "qwen-flash")
 
