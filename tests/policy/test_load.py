@@ -15,18 +15,7 @@ from qwenroute.errors import ConfigurationError, DocumentError, MissingCredentia
 from qwenroute.policy import Policy, Retired, load_policy
 from qwenroute.policy.policy import USUAL
 from qwenroute.registry import Registry
-
-SMALLEST = """\
-version: 1
-endpoints:
-  own:
-    provider: openai_compatible
-    base_url: http://gpu:8000/v1
-    models: [qwen2.5-7b-instruct]
-routes:
-  auto:
-    - {rule: all, pool: general}
-"""
+from tests.policy.smallest import SMALLEST
 
 Write = Callable[[str], Path]
 

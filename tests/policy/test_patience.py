@@ -24,20 +24,10 @@ from qwenroute.errors import DocumentError
 from qwenroute.policy import Limits, Policy, load_policy
 from qwenroute.registry import Registry
 from qwenroute.routing import Fleet
+from tests.policy.smallest import SMALLEST
 
 Load = Callable[[str], Policy]
 TODAY = date(2026, 11, 24)
-SMALLEST = """\
-version: 1
-endpoints:
-  own:
-    provider: openai_compatible
-    base_url: http://gpu:8000/v1
-    models: [qwen2.5-7b-instruct]
-routes:
-  auto:
-    - {rule: all, pool: general}
-"""
 HEDGED = SMALLEST.replace("pool: general", "pool: general, hedge: {}")
 
 
