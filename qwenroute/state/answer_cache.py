@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import fields
@@ -40,10 +42,15 @@ class AnswerCache(Protocol):
     def close(self) -> None:
         """Let go of what is held open. Idempotent."""
 
+    def leave_behind(self) -> None:
+        """After a fork: whoever held a lock is in the parent."""
+
 
 def open_answer_cache(rules: CacheRules, on_failure: Callable[[str], None]) -> AnswerCache:
     """Return the cache that a policy asks for; `on_failure` is told, once, of a file that cannot be used."""
-    return MemoryAnswerCache(rules) if rules.path is None else SqliteAnswerCache(rules, on_failure)
+    cache: AnswerCache = MemoryAnswerCache(rules) if rules.path is None else SqliteAnswerCache(rules, on_failure)
+    _open.add(cache)
+    return cache
 
 
 class AnswerKeys:
@@ -175,5 +182,21 @@ class MemoryAnswerCache:
             self._kept.clear()
             self._bytes = 0
 
+    def leave_behind(self) -> None:
+        """After a fork: whoever held the lock is in the parent."""
+        self._lock = threading.Lock()
+
     def _drop(self, key: bytes) -> None:
         self._bytes -= len(self._kept.pop(key)[1])
+
+
+_open: weakref.WeakSet[AnswerCache] = weakref.WeakSet()
+
+
+def _leave_behind() -> None:
+    for cache in list(_open):
+        cache.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_behind)

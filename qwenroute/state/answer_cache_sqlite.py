@@ -99,6 +99,10 @@ class SqliteAnswerCache:
         with self._lock:
             self._hang_up()
 
+    def leave_behind(self) -> None:
+        """After a fork: whoever held the lock is in the parent."""
+        self._lock = threading.Lock()
+
     def _use(self, work: Callable[[sqlite3.Connection], None]) -> None:
         with self._lock:
             if self._closed:

@@ -413,6 +413,7 @@ os.waitpid(pid, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_writes_nothing_of_its_parents_calls(tmp_path: Path) -> None:
     """A call that was under way is the parent's to write, whatever the child does with what it has of it."""
     path = tmp_path / "r.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -552,6 +553,23 @@ def test_file_that_appears_later_is_used(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     cache.put(b"k", b"{}", 100.0)
     assert cache.get(b"k", 100.0) == b"{}"
+    cache.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("name", [None, "answers.db"])
+def test_child_of_a_fork_does_not_wait_for_its_parents_threads(tmp_path: Path, name: str | None) -> None:
+    """A fork while another thread is at a cache leaves the child one that works."""
+    rules = CacheRules(ttl_s=60, path=None if name is None else str(tmp_path / name))
+    cache: Any = open_answer_cache(rules, lambda _: None)
+    with cache._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            cache.put(b"key", b"answer", 0.0)
+            os._exit(0 if cache.get(b"key", 0.0) == b"answer" else 1)
+    assert os.waitpid(child, 0)[1] == 0
     cache.close()
 
 

@@ -213,6 +213,7 @@ def test_two_routers_of_one_process_do_not_end_each_others_locks(tmp_path: Path)
     first.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_does_not_wait_for_its_parents_threads(tmp_path: Path) -> None:
     """A fork while another thread is at a ledger leaves the child one that works."""
     if not hasattr(os, "fork"):
