@@ -1,9 +1,15 @@
 """How an application tests itself against the simulator: run with pytest."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from qwenroute import Router
-from qwenroute.testing import SimulatorHandle
+
+if TYPE_CHECKING:  # pytest imports the plugin itself, and wants to be the first
+    from qwenroute.testing import SimulatorHandle
 
 pytest_plugins = ["qwenroute.testing"]
 

@@ -464,15 +464,21 @@ class AsyncRouter:
             held = router()
             return () if held is None else held.policy.files
 
-        def changed() -> None:
+        def changed() -> bool | None:
             held = router()
             if held is not None:
                 with suppress(QwenRouteError):  # told already, and kept in `policy_error`
-                    held.reload_here()
+                    return held.reload_here()
+            return None
+
+        def told() -> None:
+            held = router()
+            if changed() is False and held is not None:  # whoever sent the signal wants to know that it came
+                log.policy_unchanged(held.policy)
 
         found: list[Watch | Hangup] = []
         if "sighup" in reload_on:
-            found.append(Hangup(changed))
+            found.append(Hangup(told))
         if "change" in reload_on:
             found.append(Watch(files, changed))
         return tuple(found)

@@ -59,10 +59,17 @@ class Watch:
 
 def _work(files: Callable[[], Collection[Path]], changed: Callable[[], object], stop: threading.Event) -> None:
     seen: dict[Path, Stamp] | None = None  # what happened since the policy was read is unknown: look once
+
+    def stamps() -> dict[Path, Stamp]:
+        return {file: _stamp(file) for file in files()}
+
+    def concerns() -> bool:
+        return stamps() != seen  # records and ledgers lie beside the policy, and are written all the time
+
     while not stop.is_set():
         folders = {file.parent for file in files()}
-        for _ in _turns(folders, stop):
-            now = {file: _stamp(file) for file in files()}
+        for _ in _turns(folders, stop, concerns):
+            now = stamps()
             if now != seen:
                 seen = now
                 changed()
@@ -70,14 +77,16 @@ def _work(files: Callable[[], Collection[Path]], changed: Callable[[], object], 
                 break
 
 
-def _turns(folders: Collection[Path], stop: threading.Event) -> Iterator[object]:
-    """Yield whenever something happened in folders, and now and then anyway."""
+def _turns(folders: Collection[Path], stop: threading.Event, concerns: Callable[[], bool]) -> Iterator[object]:
+    """Yield whenever something that concerns us happened in folders, and now and then anyway."""
     from watchfiles import watch  # noqa: PLC0415
 
     try:
         yield from watch(
             *folders,
-            watch_filter=None,  # or a policy below a folder such as `venv` would not count
+            watch_filter=lambda *_: (
+                concerns()
+            ),  # not by name: a policy may lie below a link, or a folder such as `venv`
             recursive=False,
             debounce=200,
             rust_timeout=LOOK_EVERY_MS,

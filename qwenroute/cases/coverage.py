@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from qwenroute.domain.decision import Decision
@@ -33,8 +33,13 @@ class Coverage:
     """Of rules that were reached: never the reason that one was passed over."""
 
 
-def coverage(policy: Policy, decisions: Iterable[Decision]) -> Coverage:
-    """Return what the decisions of all cases have shown."""
+def coverage(
+    policy: Policy, decisions: Iterable[Decision], *, inherited: Collection[tuple[str, str]] = frozenset()
+) -> Coverage:
+    """Return what the decisions of all cases have shown.
+
+    Rules that stand in a policy below (route and rule) are for the cases of that one.
+    """
     reached: Counter[tuple[str, str]] = Counter()
     failed: set[tuple[str, str, str]] = set()
     for decision in decisions:
@@ -47,6 +52,8 @@ def coverage(policy: Policy, decisions: Iterable[Decision]) -> Coverage:
     conditions: list[Uncovered] = []
     for route in policy.routes.values():
         for rule in route.rules:
+            if (route.name, rule.name) in inherited:
+                continue
             if not reached[route.name, rule.name]:
                 rules.append(Uncovered(route=route.name, rule=rule.name))
                 continue
@@ -61,6 +68,7 @@ def coverage(policy: Policy, decisions: Iterable[Decision]) -> Coverage:
         (route.name, rule.name): reached[route.name, rule.name]
         for route in policy.routes.values()
         for rule in route.rules
+        if (route.name, rule.name) not in inherited
     }
     return Coverage(reached=every, rules=tuple(rules), conditions=tuple(conditions))
 

@@ -53,7 +53,7 @@ def load_cases(path: Path, rehearsal: Rehearsal) -> Suite:
         except ConfigurationError as error:
             if where not in told:
                 trail: Trail = (*at, "environ") if entry.environ is not None else ("environ",)
-                findings.append(document.diagnostic(trail, "QR406", f"with this `environ`: {error}"))
+                findings.append(document.diagnostic(trail, "QR406", *_unusable(error)))
             told.add(where)
             continue
         similar = dict.fromkeys(entry.like or (), 1.0)
@@ -103,6 +103,14 @@ def _request(
         hint = "if that is what the case is about: `expect: {refused: InvalidRequest}`"
         findings.append(document.diagnostic((*at, key), "QR407", f"a caller could not send this: {error}", hint))
         return None
+
+
+def _unusable(error: ConfigurationError) -> tuple[str, str | None]:
+    """Return message and help of an `environ` with which the policy cannot be used."""
+    said, *more = str(error).splitlines()
+    needed = [line.strip() for line in more if line.startswith(" ")]
+    hint = f"write the variables of one of them into `environ`: {'; '.join(needed)}" if needed else None
+    return f"with this `environ`: {said.removesuffix('; set one of')}", hint
 
 
 def _every(findings: list[Diagnostic]) -> DocumentError:

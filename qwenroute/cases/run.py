@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from qwenroute.cases.case import Case, Suite
@@ -46,11 +46,11 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if not outcome.passed)
 
 
-def run(suite: Suite, rehearsal: Rehearsal) -> Report:
-    """Run every case."""
+def run(suite: Suite, rehearsal: Rehearsal, *, inherited: Collection[tuple[str, str]] = frozenset()) -> Report:
+    """Run every case. `inherited`: rules, with their routes, that no case here has to reach."""
     outcomes = tuple(run_case(case, rehearsal) for case in suite.cases)
     decisions = (outcome.decision for outcome in outcomes if outcome.decision is not None)
-    return Report(suite=suite, outcomes=outcomes, coverage=coverage(rehearsal.policy, decisions))
+    return Report(suite=suite, outcomes=outcomes, coverage=coverage(rehearsal.policy, decisions, inherited=inherited))
 
 
 def run_case(case: Case, rehearsal: Rehearsal) -> Outcome:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict
+from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,22 +51,31 @@ def budgets(policy: options.Policy = "default", as_json: options.Json = False) -
         told = {"policy": loaded.name, "ledger": path, "budgets": [asdict(standing) for standing in standings]}
         typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
     elif standings:
-        Console().print(_table(standings))
+        console = Console(highlight=False)
+        for _, group in groupby(standings, key=lambda one: one.budget):
+            scopes = list(group)
+            console.print(_title(scopes[0]), _table(scopes), "", sep="\n")
     elif not loaded.budgets:
         typer.echo(f"the policy `{loaded.name}` has no budgets")
 
 
-def _table(standings: tuple[BudgetStanding, ...]) -> Table:
+def _title(first: BudgetStanding) -> str:
+    """Return what is true of a budget whoever asks."""
+    each = "" if first.per is Per.TOTAL else f" for each {first.per.value}"
+    until = datetime.fromisoformat(first.resets_at).isoformat(" ", "minutes")
+    said = f"{first.amount:,g} {first.currency} a {first.window.value}{each}, until {until}"
+    return f"[bold]{escape(first.budget)}[/]: {escape(said)}"
+
+
+def _table(standings: list[BudgetStanding]) -> Table:
+    """Return who has spent what of one budget, the most first."""
+    first = standings[0]
     table = Table(box=None, pad_edge=False)
-    for heading in ("budget", "for", "window"):
-        table.add_column(heading)
-    for heading in ("amount", "spent", "reserved", "left"):
+    table.add_column("" if first.per is Per.TOTAL else first.per.value, overflow="fold")
+    for heading in ("spent", "reserved", "left", "used"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("begins anew")
-    for one in standings:
-        whose = "all" if one.per is Per.TOTAL else f"{one.per.value} {one.scope or '(none named)'}"
-        amounts = (one.amount, one.spent, one.reserved, one.left)
-        cells = (one.budget, whose, one.window.value, *(f"{amount:,.6f}" for amount in amounts), one.resets_at)
-        table.add_row(*map(escape, cells))
-    table.caption = f"in {standings[0].currency}"
+    for one in sorted(standings, key=lambda one: -one.spent):
+        whose = "all" if one.per is Per.TOTAL else one.scope or "(none named)"
+        amounts = (f"{amount:,.6f}" for amount in (one.spent, one.reserved, one.left))
+        table.add_row(escape(whose), *amounts, f"{math.floor(100 * one.spent / one.amount)}%")
     return table

@@ -143,15 +143,17 @@ def _row(deployment: Deployment, available: bool, probe: Probe | None) -> dict[s
 def _table(deployments: tuple[Deployment, ...], available: dict[str, bool], probes: dict[str, Probe]) -> Table:
     table = Table(box=None, pad_edge=False, caption=f"{sum(available.values())} of {len(deployments)} available")
     for heading in ("deployment", "state", "roles"):
-        table.add_column(heading, no_wrap=heading == "deployment")
-    for heading in ("window", "rpm", "tpm"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=heading == "deployment", min_width=None if heading == "deployment" else 7)
+    limits = ("window",) if probes else ("window", "rpm", "tpm")  # whoever probes wants to see the answers
+    for heading in limits:
+        table.add_column(heading, justify="right", no_wrap=True)
     if probes:
         table.add_column("latency", justify="right", no_wrap=True)
     for d in deployments:
         state = d.lifecycle.value.replace("_", " ") + (f" until {d.retires_on}" if d.retires_on else "")
         cells = [escape(d.id), _state(state, available[d.id], probes.get(d.id)), ", ".join(d.roles)]
-        cells += [_number(n) for n in (d.context_tokens, d.rate_limits.rpm, d.rate_limits.tpm)]
+        figures = {"window": d.context_tokens, "rpm": d.rate_limits.rpm, "tpm": d.rate_limits.tpm}
+        cells += [_number(figures[heading]) for heading in limits]
         if (probe := probes.get(d.id)) is not None:
             cells.append("" if probe.latency_s is None else f"{probe.latency_s:.2f} s")
         table.add_row(*cells)

@@ -24,6 +24,7 @@ from qwenroute.errors import UnknownModel
 if TYPE_CHECKING:
     from qwenroute.registry import Fact, LifecycleState, ModelCard, Registry
 
+WIDE = 100
 ELSEWHERE = ("self_hosted", "litellm")
 PLATFORMS = ("dashscope", *ELSEWHERE)
 
@@ -79,7 +80,8 @@ def models(
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
     else:
-        Console().print(_table(rows, platform, today))
+        console = Console()
+        console.print(_table(rows, platform, today, wide=console.width >= WIDE))
 
 
 @app.command(epilog=TABLE)
@@ -195,12 +197,15 @@ def _coloured(status: str) -> str:
     return f"[{colour}]{word}[/]" if colour else word
 
 
-def _table(rows: list[dict[str, object]], platform: str, on: date) -> Table:
+def _table(rows: list[dict[str, object]], platform: str, on: date, *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False, caption="1 model" if len(rows) == 1 else f"{len(rows)} models")
     table.add_column("id", no_wrap=True)
-    for heading in ("roles", "takes", "window", "thinks"):
-        table.add_column(heading)
-    table.add_column(f"on {platform}, {on}", min_width=24)
+    table.add_column("roles")
+    table.add_column("takes", min_width=5)
+    table.add_column("window", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("thinks")
+    table.add_column(f"on {platform}, {on}", overflow="fold", min_width=15)
     for row in rows:
         window = row["context_tokens"]
         lifecycle = row["lifecycle"]
@@ -217,7 +222,7 @@ def _table(rows: list[dict[str, object]], platform: str, on: date) -> Table:
             _text(row["roles"]),
             _text(row["input"]) + (f" → {_text(row['output'])}" if row["output"] != ["text"] else ""),
             f"{window:,}" if isinstance(window, int) else "?",
-            str(row["thinking"]),
+            *((str(row["thinking"]),) if wide else ()),
             where or "[dim]not offered[/]",
         )
     return table

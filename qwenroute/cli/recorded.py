@@ -33,10 +33,13 @@ def environ_for(policies: Sequence[Policy]) -> Mapping[str, str]:
     """Return the environment, with keys that are not set taken to be: nothing is called."""
     environ = dict(os.environ)
     lacking = {
-        template.api_key.env
+        key.env
         for policy in policies
         for template in policy.endpoints
-        if template.api_key is not None and template.api_key.env is not None and not environ.get(template.api_key.env)
+        if (key := template.api_key) is not None
+        and not key.optional
+        and key.env is not None
+        and not environ.get(key.env)
     }
     if lacking:
         typer.echo(f"note: not set, taken to be: {', '.join(sorted(lacking))}", err=True)

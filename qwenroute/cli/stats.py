@@ -137,8 +137,8 @@ def _table(by: str, groups: dict[str, Group], total: Group, *, wide: bool) -> Ta
     from qwenroute.records.stats import ordered, percentiles  # noqa: PLC0415
     from qwenroute.records.words import money, seconds, share  # noqa: PLC0415
 
-    table = Table(title=f"By {by}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(by, overflow="fold", min_width=16)
+    table = Table(title=f"By {by}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column(by, overflow="fold", min_width=12)
     columns = ["share", "requests", "cost", "p95 s", "fallbacks", "errors"]
     if wide:
         columns = [

@@ -95,6 +95,9 @@ def _instead(family: str, value: object) -> str | None:
         if _TEXT_OF_NUMBER.match(text):
             return "take the quotes away"
         if (amount := _AMOUNT.fullmatch(text)) is not None:
+            if amount[2] == "%" and (share := _TEXT_OF_NUMBER.match(amount[1])) is not None:
+                part = f"{float(share[0]) / 100:g}"
+                return f"write the number without `%`: {share[0]}, or {part} where the key is a share from 0 to 1"
             return f"write the number without `{amount[2]}`: the name of the key says what it counts"
     return None
 

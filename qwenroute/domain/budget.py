@@ -6,6 +6,7 @@ Windows are those of the calendar, in the policy's time zone: a day ends at midn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -184,13 +185,20 @@ class Allowance:
     @property
     def warning(self) -> str:
         """What to tell then."""
-        whose = f" for {self.budget.per} `{self.scope}`" if self.budget.per is not Per.TOTAL else ""
-        return f"{self.used:.0%} of the budget {self.named}{whose} is spent"
+        return f"{math.floor(100 * self.used)}% of the budget {self.named}{self.whose} is spent"
+
+    @property
+    def whose(self) -> str:
+        """Whom it counts here, in words that follow its name."""
+        per = self.budget.per
+        if per is Per.TOTAL:
+            return ""
+        return f" for {per} `{self.scope}`" if self.scope else f" for requests that name no {per}"
 
     @property
     def detour(self) -> str:
         """What to tell of a request that goes to the budget's pool instead."""
-        return f"the budget {self.named} has too little left: on to its pool `{self.budget.pool}`"
+        return f"the budget {self.named} has too little left{self.whose}: on to its pool `{self.budget.pool}`"
 
     @property
     def named(self) -> str:
@@ -201,7 +209,9 @@ class Allowance:
     @property
     def refusal(self) -> str:
         """What to tell whoever cannot be served because of it; no figure of anybody else's is in it."""
-        state = "is spent" if self.unspent == 0 else "has too little left for what this request could cost"
+        state = f"has too little left{self.whose} for what this request could cost"
+        if self.unspent == 0:
+            state = f"is spent{self.whose}"
         return (
             f"the budget {self.named} {state}; it begins anew at {self.resets_at.isoformat()}. "
             "Ask for less (a shorter prompt, a lower max_tokens), or raise the `amount` in the policy"

@@ -19,7 +19,8 @@ figure { margin: 1rem 0; overflow-x: auto; } figcaption { font-size: .9rem; marg
 svg { max-width: none; display: block; } .pair { display: flex; flex-wrap: wrap; gap: 2rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .7rem; text-align: right; vertical-align: top; }
-th:first-child, td:first-child, td.words { text-align: left; } td small { color: var(--faint); display: block; }
+th:first-child, td:first-child, .words th, .words td { text-align: left; }
+td small { color: var(--faint); display: block; }
 text { fill: var(--ink); font: 13px system-ui, sans-serif; } text.small { font-size: 12px; }
 text.axis { fill: var(--faint); font-size: 12px; } text.mark { font-size: 12px; font-weight: 600; paint-order: stroke;
             stroke: var(--back); stroke-width: 4px; }
@@ -56,8 +57,8 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def table(head: Iterable[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    """Return a table; a note stands below the first cell of its row."""
+def table(head: Iterable[str], rows: Iterable[Sequence[str]], notes: Sequence[str] = (), *, words: bool = False) -> str:
+    """Return a table, of words or of figures; a note stands below the first cell of its row."""
     lines = []
     for i, row in enumerate(rows):
         note = f"<small>{escape(notes[i])}</small>" if notes and notes[i] else ""
@@ -65,4 +66,6 @@ def table(head: Iterable[str], rows: Iterable[Sequence[str]], notes: Sequence[st
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
         lines.append(f"<tr><td>{escape(first)}{note}</td>{cells}</tr>")
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    kind = ' class="words"' if words else ""
+    inner = f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="scroll"><table{kind}>{inner}</table></div>'

@@ -19,15 +19,19 @@ def text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> st
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
+def _short(name: str, most: int = 38) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def bars(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], title: str) -> str:
     """Return bars side by side for each name: the first faint (before), the last strong (after), with what they say."""
-    left, width, thick = 230, 340, 13
+    left, width, thick = 270, 340, 13
     most = max((value for _, values in rows for value, _ in values), default=0.0) or 1.0
     step = thick * max((len(values) for _, values in rows), default=1) + 10
     parts = []
     for i, (name, values) in enumerate(rows):
         y = 6 + step * i
-        parts.append(text(left - 8, y + thick * len(values) / 2 + 4, name[:36], "small", "end"))
+        parts.append(text(left - 8, y + thick * len(values) / 2 + 4, _short(name), "small", "end"))
         for j, (value, says) in enumerate(values):
             opacity = 1.0 if j == len(values) - 1 else 0.4
             length = max(0.0, width * value / most)
@@ -50,7 +54,7 @@ def columns(values: Sequence[tuple[float, float]], title: str, labels: tuple[str
         text(left - 6, top + 10, f"{most:,.0f}", "axis", "end"),
         text(left - 6, top + height, "0", "axis", "end"),
         text(left, top + height + 18, labels[0], "axis"),
-        text(left + step * len(values), top + height + 18, labels[1], "axis", "end"),
+        text(max(end, left + 240), top + height + 18, labels[1], "axis", "end"),
     ]
     for i, (value, wrong) in enumerate(values):
         for part, kind in ((value, "hit"), (wrong, "miss")):
@@ -61,22 +65,22 @@ def columns(values: Sequence[tuple[float, float]], title: str, labels: tuple[str
                     f'width="{step - 1:.1f}" height="{tall:.1f}">'
                     f"<title>{value:,.0f}, wrong: {wrong:,.0f}</title></rect>"
                 )
-    return svg(left + max(step * len(values), 220) + 20, top + height + 26, title, parts)
+    return svg(left + max(step * len(values), 240) + 20, top + height + 26, title, parts)
 
 
 def grid(rows: Sequence[str], across: Sequence[str], counts: Sequence[Sequence[int]], title: str) -> str:
     """Return a grid of counts, before down and after across, shaded by the share of the row."""
-    side, left, top = 78, 230, 120
+    side, left, top = 78, 270, 130
     parts = [text(2, top - 8, "before ↓  after →", "axis")]
     for j, name in enumerate(across):
         x = left + side * (j + 0.5)
         parts.append(
             f'<text class="small" transform="rotate(-28 {x:.1f} {top - 10})" x="{x:.1f}" y="{top - 10}">'
-            f"{escape(name[:30])}</text>"
+            f"{escape(_short(name, 30))}</text>"
         )
     for i, name in enumerate(rows):
         y, whole = top + 34 * i, sum(counts[i]) or 1
-        parts.append(text(left - 8, y + 21, name[:36], "small", "end"))
+        parts.append(text(left - 8, y + 21, _short(name), "small", "end"))
         for j, count in enumerate(counts[i]):
             share = count / whole
             kind = "hit" if name == across[j] else "miss"

@@ -5,6 +5,7 @@ Checked on the raw value, so that a mistake elsewhere hides none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from zoneinfo import available_timezones
 
@@ -159,7 +160,16 @@ def _lacking(document: Document, at: Trail, endpoint: Mapping[str, object]) -> I
         if endpoint.get(key) is None:
             message = f"endpoint {quoted(at[-1])} needs `{key}` for the provider {endpoint['provider']}"
             yield document.diagnostic(at, "QR102", message)
+    for key in ("region", "workspace", "base_url"):
+        value = endpoint.get(key)
+        if isinstance(value, str) and (shell := _SHELL_VARIABLE.search(value)) is not None:
+            message = f"`{key}` has {quoted(shell[0])} in it, and nothing fills that in"
+            whole = shell[0] == value
+            hint = f"write `{key}: {{env: {shell[1]}}}`" + ("" if whole else ", with the whole text in the variable")
+            yield document.diagnostic((*at, key), "QR103", message, hint)
 
+
+_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)[^}]*\}?")
 
 _AT_MOST = (
     ("breaker", "open_s", "open_cap_s", schema.Breaker()),

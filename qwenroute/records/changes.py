@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import tzinfo
 from enum import Enum
 
+from qwenroute.domain.budget import UNIT, Budget
+from qwenroute.domain.experiment import Experiment
 from qwenroute.policy import Objective, Policy, Route, Rule
 from qwenroute.policy.condition import Condition
 
@@ -53,6 +55,9 @@ class _Differ:
         elif isinstance(old, Objective) and isinstance(new, Objective) and not where.startswith("objectives."):
             if old.name != new.name:  # what the names stand for is told under `objectives`
                 yield Difference(where=where, before=old.name, after=new.name)
+        elif isinstance(old or new, Experiment) and not where.startswith("experiments."):
+            if _name(old) != _name(new):  # what it is stands under `experiments`
+                yield Difference(where=where, before=_name(old), after=_name(new))
         elif type(old) is type(new) and is_dataclass(old) and _content(old) != _content(new):
             if _is_small(old):
                 yield Difference(where=where, before=_said(old), after=_said(new))
@@ -77,7 +82,7 @@ class _Differ:
             if name not in _SKIPPED and not name.startswith("_") and name not in without:
                 shown = _NAMES.get(name, name)
                 inner = f"{where}.{shown}" if where else shown
-                yield from self.values(inner, getattr(old, name), getattr(new, name))
+                yield from self.values(inner, _value(old, name), _value(new, name))
 
     def _named(self, where: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Difference]:
         for name in dict.fromkeys([*old, *new]):
@@ -146,6 +151,16 @@ def _content(value: object) -> object:
     return str(value) if isinstance(value, tzinfo) else value
 
 
+def _name(experiment: object) -> str:
+    return experiment.name if isinstance(experiment, Experiment) else "none"
+
+
+def _value(owner: object, name: str) -> object:
+    """Return what a field holds, in the unit of the file."""
+    held: object = getattr(owner, name)
+    return owner.amount / UNIT if isinstance(owner, Budget) and name == "amount" else held
+
+
 def _held(value: object, without: set[str]) -> tuple[object, ...]:
     names = (each.name for each in fields(value))  # type: ignore[arg-type]  # whoever calls has looked
     return tuple(
@@ -188,7 +203,7 @@ def _said(value: object) -> str:
             for each in fields(value)
             if not each.name.startswith("_")
             and each.name not in _SKIPPED
-            and (held := getattr(value, each.name)) not in (None, (), frozenset())
+            and (held := _value(value, each.name)) not in (None, (), frozenset())
         ]
         return ", ".join(shown) or type(value).__name__.lower()
     if isinstance(value, float):

@@ -29,6 +29,7 @@ def comparison_page(found: Comparison, differences: Sequence[Difference]) -> str
         table(
             ("where", "before", "after"),
             ((d.where, d.before or "–", d.after or "–") for d in differences),
+            words=True,
         )
         if differences
         else paragraph("Both say the same."),
@@ -40,12 +41,8 @@ def comparison_page(found: Comparison, differences: Sequence[Difference]) -> str
                 "moved",
                 "refused",
                 "USD a request",
-                "",
-                "",
                 "seconds",
-                "",
                 "quality",
-                "",
                 "paid, USD",
             ),
             [*(_row(name, part) for name, part in sorted(found.routes.items())), _row("all", total)],
@@ -100,6 +97,7 @@ def _flows(found: Comparison) -> Iterable[str]:
     yield table(
         ("route", "from", "to", "requests"),
         ((f.route, f.old, f.new, f"{count:,}") for f, count in moves[:MOST_ROWS]),
+        words=True,
         notes=["" if f.old_rule == f.new_rule else f"{f.old_rule} → {f.new_rule}" for f, _ in moves[:MOST_ROWS]],
     )
     if len(moves) > MOST_ROWS:
@@ -125,13 +123,11 @@ def _row(name: str, part: Part) -> tuple[str, ...]:
         f"{part.requests:,}",
         share(part.moved_share),
         f"{part.old.refused:,} → {part.new.refused:,}",
-        usd(part.cost.before),
-        usd(part.cost.after),
-        percent(part.cost),
-        f"{seconds(part.latency.before)} → {seconds(part.latency.after)}",
-        percent(part.latency),
-        "–" if part.quality.before is None else f"{part.quality.before:.3f} → {part.quality.after:.3f}",
-        percent(part.quality),
+        f"{usd(part.cost.before)} → {usd(part.cost.after)} ({percent(part.cost)})",
+        f"{seconds(part.latency.before)} → {seconds(part.latency.after)} ({percent(part.latency)})",
+        "–"
+        if part.quality.before is None
+        else f"{part.quality.before:.3f} → {part.quality.after:.3f} ({percent(part.quality)})",
         usd(part.paid_usd if part.paid else None),
     )
 
@@ -143,7 +139,8 @@ def stats_page(found: Stats) -> str:
     parts = [
         heading("Records", 1),
         paragraph(
-            f"{total.requests:,} requests from {found.first or '–'} to {found.last or '–'}; {total.errors:,} errors, "
+            f"{total.requests:,} requests from {found.first or '–'} to {found.last or '–'}; "
+            f"{total.errors:,} refused or failed, "
             f"{total.fallbacks:,} answered by a fallback, {total.cached:,} from the cache; {money(total.cost)}."
             + (f" {found.lost:,} records could not be written." if found.lost else "")
             + (f" {found.broken:,} lines could not be read." if found.broken else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from qwenroute.domain.decision import Candidate, Decision, Plan, Resume, RuleTried, Step
@@ -69,9 +70,8 @@ def _lines(decision: Decision, hints: Hints | None) -> Iterator[str]:
     if decision.allowances:
         yield "budgets"
     for allowance in decision.allowances:
-        whose = f" of {allowance.budget.per} `{allowance.scope}`" if allowance.scope else ""
         until = allowance.resets_at.isoformat(timespec="minutes")
-        yield f"  {allowance.named}{whose}: {allowance.used:.0%} used, begins anew at {until}"
+        yield f"  {allowance.named}{allowance.whose}: {math.floor(100 * allowance.used)}% used, begins anew at {until}"
     if steps:
         plan = decision.plan
         yield f"plan: at most {plan.max_attempts} attempts in {plan.deadline_s:g} s{_allowance(plan)}"

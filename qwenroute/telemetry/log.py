@@ -93,6 +93,11 @@ def policy_changed(before: Policy, now: Policy) -> None:
     _log().info("policy changed", policy=now.name, hash=now.hash, before=before.hash)
 
 
+def policy_unchanged(policy: Policy) -> None:
+    """Say that a policy was read again, and is the one that is in force."""
+    _log().info("policy read again: it is the one in force", policy=policy.name, hash=policy.hash)
+
+
 def policy_refused(kept: Policy, error: QwenRouteError) -> None:
     """Say, loudly, that a policy could not come into force, with all that is wrong with it."""
     _log().error("policy not changed: the old one stays in force", hash=kept.hash, failure=str(error))

@@ -62,6 +62,20 @@ def test_a_rule_that_no_case_reaches_fails_too(policy: Path) -> None:
     assert invoke("test", str(policy), "-k", "PICTURE").exit_code == 0
 
 
+def test_rules_that_are_inherited_need_no_cases(tmp_path: Path) -> None:
+    """The cases of the policy where they stand are for them; here they are neither asked for nor counted."""
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "version: 1\nextends: default\nroutes:\n  auto:\n    - {rule: rest, pool: general}\n", encoding="utf-8"
+    )
+    cases = "version: 1\non: 2026-11-24\nenviron: {DASHSCOPE_API_KEY: set}\ncases:\n"
+    cases += "  - {case: a, ask: Hello, expect: {rule: rest}}\n"
+    own.with_suffix(".cases.yaml").write_text(cases, encoding="utf-8")
+    done = invoke("test", str(own))
+    assert done.exit_code == 0, done.output
+    assert "1 of 1 cases passed, 1 of 1 rules reached" in done.output
+
+
 def test_machines_get_json(policy: Path) -> None:
     """Failures with their places, and how often each rule was reached."""
     policy.with_suffix(".cases.yaml").write_text(HEAD + GOOD + BAD, encoding="utf-8")

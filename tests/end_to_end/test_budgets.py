@@ -361,7 +361,8 @@ def test_the_command_shows_what_is_left(tmp_path: Path, platform: SimulatorHandl
     assert json.loads(run.invoke(app, ["budgets", "--policy", str(policy), "--json"]).stdout)["budgets"] == told
     table = run.invoke(app, ["budgets", "--policy", str(policy)])
     assert table.exit_code == 0
-    assert "tenant acme" in table.stdout
+    assert "each: 5 USD a day for each tenant, until" in table.stdout
+    assert "acme" in table.stdout
     assert f"{told[0]['spent']:.6f}" in table.stdout
     kept_in_memory = run.invoke(app, ["budgets", "--policy", str(written(tmp_path, budgets))])
     assert "Router.budgets()" in kept_in_memory.stderr

@@ -325,6 +325,8 @@ def test_a_hangup_reads_the_file(platform: SimulatorHandle, file: Path, told: To
         os.kill(os.getpid(), signal.SIGHUP)
         assert told.events.get(timeout=WAIT_S).startswith("INFO")
         assert router.policy.routes["auto"].rules[0].name == "rule-1"
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert "it is the one in force" in told.events.get(timeout=WAIT_S)
 
 
 def test_what_cannot_be_watched_is_refused(file: Path, platform: SimulatorHandle) -> None:

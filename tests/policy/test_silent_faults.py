@@ -43,6 +43,10 @@ FAULTS = {
         "limits: {deadline_s: 60}\n", "choice: {by: least-busy}\n",
         "16:10: QR104 `choice.by` cannot be `least-busy`\n  help: did you mean `least_busy`?",
     ),
+    "a variable as shells write it": (
+        "    base_url:", "    workspace: ${W}\n    base_url:",
+        "5:5: QR103 `workspace` has `${W}` in it, and nothing fills that in\n  help: write `workspace: {env: W}`",
+    ),
 }  # fmt: skip
 
 

@@ -337,6 +337,21 @@ def test_diff_says_what_changed_in_words(cheaper: Path) -> None:
     assert not changes(load_policy("default"), load_policy("default"))
 
 
+def test_money_and_experiments_are_told_as_the_file_says_them(tmp_path: Path) -> None:
+    """Amounts in units of the currency; of an experiment that a rule names, the name."""
+    text = """version: 1
+extends: default
+budgets: [{budget: daily, amount: 20, window: day}]
+experiments: [{experiment: try-it, kind: ab, pool: max, share: 0.1}]
+routes: {auto: [{rule: rest, pool: general, experiment: try-it}]}
+"""
+    before, after = tmp_path / "before.yaml", tmp_path / "after.yaml"
+    before.write_text(text, encoding="utf-8")
+    after.write_text(text.replace("20", "15").replace(", experiment: try-it}", "}"), encoding="utf-8")
+    said = [str(one) for one in changes(load_policy(before), load_policy(after))]
+    assert said == ["routes.auto.rest.experiment: try-it → none", "budgets.daily.amount: 20 → 15"]
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

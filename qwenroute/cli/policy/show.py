@@ -49,11 +49,11 @@ def show(
     console.print(
         f"[bold]{escape(seen.policy)}[/] {seen.hash}{escape(base)} [dim]({escape(seen.file)})[/], on {seen.on}"
     )
-    console.print(_endpoints(seen))
+    console.print(_endpoints(seen), "")
     if not seen.usable:
         console.print("[yellow]No endpoint has what it needs here; the rest is shown as if all had.[/]")
-    console.print(_routes(seen))
-    console.print(_pools(seen))
+    console.print(_routes(seen), "")
+    console.print(_pools(seen), "")
     console.print(_bounds(seen))
 
 

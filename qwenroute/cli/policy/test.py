@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qwenroute.cases import Outcome, Report
+    from qwenroute.policy.load import Loaded
     from qwenroute.registry import Registry
 
 
@@ -79,7 +80,8 @@ def run_cases(
     reason, max_cost_usd, max_output_tokens, max_attempts, deadline_s, hedge,
     cost_at_most_usd, latency_at_most_s, quality_at_least.
 
-    Ends with 1 where a case fails, or where a rule is reached by none.
+    Ends with 1 where a case fails, or where a rule of the file is reached by none;
+    those that it inherits by `extends` need not be.
     """
     known = options.registry(overlay)
     named = list(policies or _here())
@@ -129,8 +131,20 @@ def _test(name: str, cases: Path | None, only: str | None, known: Registry) -> T
     if only is not None:
         suite = suite.only(only)
         if not suite.cases:
-            raise ConfigurationError(f"`-k {only}`: the name of no case in `{path}` holds that")
-    return Tested(policy=name, report=run(suite, rehearsal), seconds=time.perf_counter() - began)
+            raise ConfigurationError(f"`-k {only}`: the name of no case in `{path}` holds these words")
+    report = run(suite, rehearsal, inherited=_inherited(loaded))
+    return Tested(policy=name, report=report, seconds=time.perf_counter() - began)
+
+
+def _inherited(loaded: Loaded) -> set[tuple[str, str]]:
+    """Return the rules, with their routes, that stand in a policy which this one extends."""
+    document = loaded.document
+    return {
+        (route.name, rule.name)
+        for route in loaded.policy.routes.values()
+        for index, rule in enumerate(route.rules)
+        if document.file(("routes", route.name, index)) != document.name
+    }
 
 
 def _fields(tested: Tested) -> dict[str, object]:
@@ -175,7 +189,7 @@ def _print(console: Console, tested: Tested, *, coverage: bool) -> None:
     count, failed = len(report.outcomes), len(report.failed)
     rules = report.coverage.reached
     said = f"{count - failed} of {count} cases passed"
-    if coverage:
+    if coverage and rules:
         said += f", {sum(map(bool, rules.values()))} of {len(rules)} rules reached"
     bad = failed or tested.uncovered(wanted=coverage)
     console.print(f"{escape(tested.policy)}: [{'red' if bad else 'green'}]{said}[/] ({tested.seconds:.2f} s)")
