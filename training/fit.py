@@ -18,6 +18,12 @@ from training.rows import Row
 Table = dict[str, tuple[int, ...]]
 SCALE = 100
 """Weights are whole hundredths: sums do not depend on the order of the cues."""
+MOST = 3
+"""By how much a prompt is raised or lowered so that the tasks weigh alike within its language."""
+EVERYWHERE = "own_world_"
+"""Our own prompts that say the same in many languages."""
+OWN_SHARE = 0.5
+"""What these weigh beside a public dataset of their size."""
 
 
 class Settings(NamedTuple):
@@ -31,6 +37,10 @@ class Settings(NamedTuple):
     rows: int
     """In how many prompts."""
     priors: Mapping[str, Sequence[float]]
+    without_words: bool = False
+    """Whether each prompt is also learned from its cues alone."""
+    alike_in_languages: bool = False
+    """Whether the classes weigh alike within each language, so that a language itself says nothing."""
 
 
 TEXT = Settings(TEXT_TASKS, 1e-4, 2e-4, 3, 8, {
@@ -40,7 +50,7 @@ TEXT = Settings(TEXT_TASKS, 1e-4, 2e-4, 3, 8, {
     "code_strong": (0, 3.0, 0, 0),
     "fence": (0, 1.5, 0, 0),
     "logic_strong": (0, 0, 3.0, 0),
-})  # fmt: skip
+}, without_words=True, alike_in_languages=True)  # fmt: skip
 VISUAL = Settings(VISUAL_TASKS, 3e-4, 1e-3, 3, 4, {
     "math_strong": (0, 1.5),
     "proof": (0, 1.5),
@@ -59,13 +69,22 @@ DIFFICULTY = Settings(LEVELS, 1e-3, 1e-2, 4, 12, {
 })  # fmt: skip
 
 
-def fit(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Settings) -> Table:
+class Lesson(NamedTuple):
+    """What is seen of a prompt, and the class that it belongs to."""
+
+    seen: Mapping[str, float]
+    label: int
+    dataset: str
+    language: str
+
+
+def fit(data: Sequence[Lesson], settings: Settings) -> Table:
     """Return the weights of cues and words; equal inputs give equal tables."""
     classes = len(settings.names)
     known = _known(data, settings)
     place = {name: index for index, name in enumerate(sorted(known))}
     values, columns, ends = [], [], [0]
-    for seen, _, _ in data:
+    for seen, *_ in data:
         for name, value in seen.items():
             if name in place:
                 values.append(value)
@@ -73,12 +92,9 @@ def fit(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Settings
         ends.append(len(columns))
     matrix = csr_matrix((values, columns, ends), shape=(len(data), len(place)))
     matrix.sort_indices()
-    labels = numpy.array([label for _, label, _ in data])
+    labels = numpy.array([lesson.label for lesson in data])
     truth = numpy.eye(classes)[labels]
-    sizes = Counter(dataset for *_, dataset in data)
-    importance = numpy.array([sizes[dataset] ** -0.5 for *_, dataset in data])
-    shares = truth.T @ importance
-    importance = importance / shares[labels] / classes
+    importance = _importance(data, settings)
     decay = numpy.array([settings.word_decay if name[:1] == "=" else settings.cue_decay for name in place])[:, None]
     decay[place[""]] = 1e-6
     prior = numpy.zeros((len(place), classes))
@@ -106,11 +122,34 @@ def fit(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Settings
     return {name: row for name, row in sorted(table.items()) if max(map(abs, row)) > 2 or not name}
 
 
-def _known(data: Sequence[tuple[Mapping[str, float], int, str]], settings: Settings) -> set[str]:
+def _importance(data: Sequence[Lesson], settings: Settings) -> NDArray[numpy.float64]:
+    """Return what each lesson weighs: classes alike, for a table of tasks within each language too."""
+    classes = range(len(settings.names))
+    sizes = Counter(lesson.dataset for lesson in data)
+    found = [
+        sizes[lesson.dataset] ** -0.5 * (OWN_SHARE if lesson.dataset.startswith(EVERYWHERE) else 1) for lesson in data
+    ]
+    shares = [0.0] * len(classes)
+    for one, lesson in zip(found, data, strict=True):
+        shares[lesson.label] += one
+    found = [one / shares[lesson.label] for one, lesson in zip(found, data, strict=True)]
+    if settings.alike_in_languages:
+        cells: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(classes))
+        for one, lesson in zip(found, data, strict=True):
+            cells[lesson.language][lesson.label] += one
+        wish = {name: sum(cell) / sum(one > 0 for one in cell) for name, cell in cells.items()}
+        found = [
+            one * min(MOST, max(1 / MOST, wish[lesson.language] / cells[lesson.language][lesson.label]))
+            for one, lesson in zip(found, data, strict=True)
+        ]
+    return numpy.array(found) / sum(found)
+
+
+def _known(data: Sequence[Lesson], settings: Settings) -> set[str]:
     """Return the names worth a weight: words only where many datasets use them."""
     homes: dict[str, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
-    for seen, _, dataset in data:
+    for seen, _, dataset, _ in data:
         for name in seen:
             homes[name].add(dataset)
             counts[name] += 1
@@ -126,15 +165,31 @@ def _is_told(word: str) -> bool:
     return len(word) == 2 or word[:1] == "^" or (word.isalpha() and len(word) < 20)
 
 
-def pairs(data: Sequence[Row], settings: Settings) -> list[tuple[Mapping[str, float], int, str]]:
+def pairs(data: Sequence[Row], settings: Settings) -> list[Lesson]:
     """Return what is to be learned by one of the tables."""
     if settings is DIFFICULTY:
         return [
-            ({**row.seen, f"task:{row.task}": 1.0}, settings.names.index(row.difficulty), row.dataset)
+            Lesson(
+                {**row.seen, f"task:{row.task}": 1.0},
+                settings.names.index(row.difficulty),
+                row.dataset,
+                row.language,
+            )
             for row in data
             if row.difficulty is not None and not row.id.endswith("-bare")
         ]
-    return [(row.seen, settings.names.index(row.task), row.dataset) for row in data if row.task in settings.names]
+    found = [
+        Lesson(row.seen, settings.names.index(row.task), row.dataset, row.language)
+        for row in data
+        if row.task in settings.names
+    ]
+    return [*found, *map(_without_words, found)] if settings.without_words else found
+
+
+def _without_words(lesson: Lesson) -> Lesson:
+    """Return a lesson as a prompt in an unknown language would give it, so that the cues learn to stand alone."""
+    seen = {name: value for name, value in lesson.seen.items() if name[:1] != "="}
+    return lesson._replace(seen=seen, dataset=f"{lesson.dataset} without words")
 
 
 def sums(table: Table, seen: Mapping[str, float], classes: int) -> list[float]:

@@ -114,8 +114,69 @@ _WORDS: Mapping[str, str] = {
     "you": "you your yourself name hello hi hey thanks thank sorry please hola bonjour hallo ciao привет olá",
     "short_reply": "yes no ok okay sure again more another continue also instead same it that those these he she",
 }
+_MORE_WORDS: Mapping[str, str] = {
+    "logic_strong": "syllogisme silogismo sillogismo syllogismus силлогизм sylogizm raadsel zagadka zagadki bilmece "
+    "पहेली لغز γρίφος ghicitoare kitendawili prämisse prämissen prémisse prémisses premisas premissas "
+    "premesse посылки посылок przesłanki łamigłówka головоломка головоломку ",
+    "logic_noun": "folgern schlussfolgern schlussfolgerungen aussagen annahme annahmen wahrheit lügt lügen gültig "
+    "täter verdächtigen schurke schurken mörder déduire déduit déduisez conclure inférer affirmation "
+    "affirmations hypothèse vérité ment mentent valide coupable meurtrier deducir concluir inferir "
+    "afirmación afirmaciones supuesto verdad miente mienten válido culpable sospechosos asesino dedurre "
+    "concludere affermazione affermazioni presupposto verità mente mentono valido colpevole sospettati "
+    "assassino deduzir afirmação afirmações pressuposto verdade mentem culpado suspeitos следует "
+    "утверждений предположение предположении довод лжёт лжет лгут лжецы виноват подозреваемых преступник "
+    "убийца висновок випливає wynika wnioskować wniosek stwierdzenie założenie prawdę kłamie kłamią "
+    "winny podejrzanych concluderen afleiden conclusie uitspraak uitspraken aanname waarheid dader "
+    "schurk verdachten çıkarım çıkarılabilir sonucuna ifade varsayım varsayıma yalan doğrudur geçerli "
+    "suçlu suçludur şüpheliden şüpheli luận dối phạm disimpulkan simpulkan kesimpulan pernyataan asumsi "
+    "berbohong bohong jujur pelaku tersangka निष्कर्ष कथन झूठ सच दोषी तर्क استنتاج استنتاجه استنتج "
+    "نستنتج العبارات العبارة افتراض الحجة المنطق يكذب تكذب الحقيقة الفاعل القاتل συμπεραίνεται αλήθεια "
+    "ψέματα adevărul mint ukweli hudanganya ",
+    "logic_rule": "wenn falls dann alle kein keine keiner weder entweder nur genau muss sofern aucun aucune tous "
+    "toutes seulement exactement sauf doit alors ningún ninguno ninguna todos todas solo exactamente "
+    "salvo debe entonces nessun nessuno nessuna tutti tutte soltanto esattamente deve allora nenhum "
+    "nenhuma ninguém apenas exatamente então если то все ни никто только ровно либо якщо жодна jeśli "
+    "jeżeli wszyscy żaden żadna tylko dokładnie albo als geen elke alleen precies eğer bütün hiçbir "
+    "yalnız yalnızca sadece nếu mọi chỉ jika semua tidak hanya यदि अगर सभी केवल إذا جميع فقط اگر dacă "
+    "toți niciun αν όλοι ikiwa kama wote ",
+    "place": "right north south east west northeast northwest southeast southwest between beside adjacent behind "
+    "seat seats seated sits sitting neighbor neighbour neighbors opposite clockwise taller shorter "
+    "heavier lighter tallest shortest oldest youngest heaviest faster slower order direction immediately "
+    "facing links rechts norden süden osten westen neben zwischen gegenüber reihenfolge richtung "
+    "schwerer größer kleiner älter jünger gauche droite ouest derrière ordre lourd âgé izquierda derecha "
+    "oeste detrás dirección pesa sinistra destra ovest accanto direzione pesante esquerda direita leste "
+    "direção pesado слева справа налево направо север юг восток запад между рядом порядке порядок "
+    "направлении тяжелее старше младше lewo prawo północ południe obok między kolejność kierunek starszy "
+    "młodszy noorden zuiden naast tussen volgorde richting zwaarder ouder jonger solunda sağında kuzey "
+    "güney güneye yanında arasında yön yöne trái bắc cạnh hướng nặng kiri kanan utara selatan sebelah "
+    "arah urutan बाएँ दाएँ दक्षिण बगल दिशा يسار يمين الشمال الجنوب بجانب اتجاه ترتيب أثقل أكبر أصغر ",
+    "society": ""
+    ""
+    ""
+    "auswirkungen einfluss faktoren herausforderungen gesellschaft umwelt gesundheit "
+    "wirtschaft bildung klima regierung menschen zukunft technologie medien facteurs défis société "
+    "environnement santé économie éducation climat gouvernement personnes gens avenir médias impacto "
+    "influencia efectos factores desafíos sociedad salud economía educación gobierno personas gente "
+    "futuro tecnología medios impatto influenza effetti fattori sfide società salute economia istruzione "
+    "clima governo persone tecnologia influência efeitos fatores desafios sociedade saúde ambiente "
+    "educação pessoas влияние влияет последствия факторы общество общества здоровье экономика "
+    "образование климат люди людей будущее технологии wpływ czynniki wyzwania społeczeństwo środowisko "
+    "zdrowie gospodarka ludzie invloed factoren uitdagingen samenleving milieu gezondheid economie "
+    "mensen etkisi etkileri faktörler toplum çevre sağlık ekonomi eğitim insanlar hưởng xã khỏe giáo "
+    "pengaruh dampak faktor tantangan masyarakat lingkungan kesehatan pendidikan orang प्रभाव समाज "
+    "पर्यावरण स्वास्थ्य शिक्षा تأثير آثار المجتمع البيئة الصحة الاقتصاد التعليم الناس ",
+    "what_if": "hätte hätten wäre wären würde habría habrían hubiera hubiese aurait auraient serait sarebbe avrebbe "
+    "avesse teria tivesse seria fosse бы ",
+    "code_noun": "programma programmi boucle ciclo laço цикл массива pętla döngü lus biểu tabella tabellen tabelle "
+    "jadwal चलाने skripta skrypt βρόχο πρόγραμμα ",
+    "prose": "vertaal verhaal schrijf przetłumacz wiersz opowiadanie mektup çevir reseña crítica recensione "
+    "recenzję recensie ulasan tarifi yaz kịch thư tulis surat terjemahkan पत्र लिखिए अनुवाद نقدا خطاب "
+    "barua tafsiri ",
+    "explain": "warum pourquoi perché neden dlaczego waarom mengapa неге почему чому क्यों لماذا γιατί ",
+}
+"""The same ideas where fewer prompts teach them: languages other than English, and what puzzles and essays are about."""
 _WORD_CUES: dict[str, str] = {}
-for _cue, _list in _WORDS.items():
+for _cue, _list in (*_WORDS.items(), *_MORE_WORDS.items()):
     for _word in _list.split():
         _WORD_CUES.setdefault(_word, _cue)
 _KNOWN = frozenset(_WORD_CUES)
@@ -237,6 +298,129 @@ _DENSE: Mapping[str, str] = {
     "ดอลลาร์": "unit", "함수": "code_noun", "코드": "code_noun", "프로그램": "code_noun", "얼마": "how_many",
     "몇": "how_many", "계산": "math_act", "다음 숫자": "series", "번역": "prose", "설명": "explain",
     "작성": "make", "방정식": "math_noun", "구하": "math_act",
+    # Puzzles and essays
+    "左边": "place",
+    "右边": "place",
+    "左侧": "place",
+    "右侧": "place",
+    "相邻": "place",
+    "顺序": "place",
+    "方向": "place",
+    "隣": "place",
+    "順番": "place",
+    "方角": "place",
+    "どちらが": "place",
+    "왼쪽": "place",
+    "오른쪽": "place",
+    "북쪽": "place",
+    "남쪽": "place",
+    "동쪽": "place",
+    "서쪽": "place",
+    "순서": "place",
+    "방향": "place",
+    "무겁": "place",
+    "나이가": "place",
+    "ซ้าย": "place",
+    "ขวา": "place",
+    "ทิศ": "place",
+    "ลำดับ": "place",
+    "กว่า": "place",
+    "ติดกับ": "place",
+    "影響": "society",
+    "環境": "society",
+    "経済": "society",
+    "要因": "society",
+    "人々": "society",
+    "사회": "society",
+    "환경": "society",
+    "건강": "society",
+    "경제": "society",
+    "교육": "society",
+    "영향": "society",
+    "사람들": "society",
+    "요소": "society",
+    "ผลกระทบ": "society",
+    "สังคม": "society",
+    "สุขภาพ": "society",
+    "เศรษฐกิจ": "society",
+    "嘘": "logic_noun",
+    "本当": "logic_noun",
+    "結論": "logic_noun",
+    "推論": "logic_noun",
+    "推測": "logic_noun",
+    "論理": "logic_noun",
+    "犯人": "logic_noun",
+    "容疑者": "logic_noun",
+    "거짓말": "logic_noun",
+    "진실": "logic_noun",
+    "결론": "logic_noun",
+    "추론": "logic_noun",
+    "논리": "logic_noun",
+    "논증": "logic_noun",
+    "범인": "logic_noun",
+    "용의자": "logic_noun",
+    "전제": "logic_noun",
+    "진술": "logic_noun",
+    "สรุปได้": "logic_noun",
+    "เหตุผล": "logic_noun",
+    "โกหก": "logic_noun",
+    "ความจริง": "logic_noun",
+    "คนร้าย": "logic_noun",
+    "ผู้ต้องสงสัย": "logic_noun",
+    "อนุมาน": "logic_noun",
+    "ตรรกะ": "logic_noun",
+    "すべて": "logic_rule",
+    "全員": "logic_rule",
+    "必ず": "logic_rule",
+    "もし": "logic_rule",
+    "만약": "logic_rule",
+    "모든": "logic_rule",
+    "항상": "logic_rule",
+    "반드시": "logic_rule",
+    "ถ้า": "logic_rule",
+    "ทุก": "logic_rule",
+    "ต้อง": "logic_rule",
+    "เท่านั้น": "logic_rule",
+    "ไม่มี": "logic_rule",
+    "なぞなぞ": "logic_strong",
+    "謎": "logic_strong",
+    "수수께끼": "logic_strong",
+    "ปริศนา": "logic_strong",
+    "手紙": "prose",
+    "メール": "prose",
+    "感想": "prose",
+    "レシピ": "prose",
+    "이메일": "prose",
+    "편지": "prose",
+    "메일": "prose",
+    "주세요": "prose",
+    "감상": "prose",
+    "평론": "prose",
+    "จดหมาย": "prose",
+    "เรื่อง": "prose",
+    "บท": "prose",
+    "สูตร": "prose",
+    "なぜ": "explain",
+    "理由": "explain",
+    "どうすれば": "explain",
+    "왜": "explain",
+    "이유": "explain",
+    "ทำไม": "explain",
+    "อย่างไร": "explain",
+    "ループ": "code_noun",
+    "반복문": "code_noun",
+    "ลูป": "code_noun",
+    "โปรแกรม": "code_noun",
+    "ฟังก์ชัน": "code_noun",
+    "โค้ด": "code_noun",
+    "誰が": "fact",
+    "何年": "fact",
+    "เมื่อใด": "fact",
+    "ปีใด": "fact",
+    "ที่ไหน": "fact",
+    "누가": "fact",
+    "언제": "fact",
+    "어디": "fact",
 }  # fmt: skip
 
 _DENSE_BY_FIRST: dict[str, list[tuple[str, str]]] = {}
@@ -287,7 +471,7 @@ _IDENTIFIERS = ((b"_", b"a_a"), (b"A", b"aA"), (b"(", b"a("), (b".", b"a.a"))
 """Each behind the sign without which it cannot be: finding one sign takes a tenth of counting two."""
 
 CUES = (
-    *_WORDS, *dict.fromkeys(_PHRASES.values()), *dict.fromkeys(_DENSE.values()),
+    *dict.fromkeys((*_WORDS, *_MORE_WORDS)), *dict.fromkeys(_PHRASES.values()), *dict.fromkeys(_DENSE.values()),
 )  # fmt: skip
 
 
