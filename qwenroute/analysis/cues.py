@@ -174,7 +174,7 @@ _MORE_WORDS: Mapping[str, str] = {
     "barua tafsiri ",
     "explain": "warum pourquoi perché neden dlaczego waarom mengapa неге почему чому क्यों لماذا γιατί ",
 }
-"""The same ideas where fewer prompts teach them: languages other than English, and what puzzles and essays are about."""
+"""The same ideas in more languages, and what puzzles and essays are about."""
 _WORD_CUES: dict[str, str] = {}
 for _cue, _list in (*_WORDS.items(), *_MORE_WORDS.items()):
     for _word in _list.split():
