@@ -20,10 +20,6 @@ SCALE = 100
 """Weights are whole hundredths: sums do not depend on the order of the cues."""
 MOST = 3
 """By how much a prompt is raised or lowered so that the tasks weigh alike within its language."""
-EVERYWHERE = "own_world_"
-"""Our own prompts that say the same in many languages."""
-OWN_SHARE = 0.5
-"""What these weigh beside a public dataset of their size."""
 
 
 class Settings(NamedTuple):
@@ -126,9 +122,7 @@ def _importance(data: Sequence[Lesson], settings: Settings) -> NDArray[numpy.flo
     """Return what each lesson weighs: classes alike, for a table of tasks within each language too."""
     classes = range(len(settings.names))
     sizes = Counter(lesson.dataset for lesson in data)
-    found = [
-        sizes[lesson.dataset] ** -0.5 * (OWN_SHARE if lesson.dataset.startswith(EVERYWHERE) else 1) for lesson in data
-    ]
+    found = [sizes[lesson.dataset] ** -0.5 for lesson in data]
     shares = [0.0] * len(classes)
     for one, lesson in zip(found, data, strict=True):
         shares[lesson.label] += one

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Set
 
 DENSE_CHARS = 400
 """What is read of each end of a text without blanks."""
+STATED_CHARS = 800
+"""Beyond these, facts followed by a question are a passage."""
 
 _WORDS: Mapping[str, str] = {
     "math_strong": "irrational derivative derivatives integral integrals polynomial polynomials eigenvalue eigenvalues "
@@ -118,7 +120,13 @@ _MORE_WORDS: Mapping[str, str] = {
     "logic_strong": "syllogisme silogismo sillogismo syllogismus силлогизм sylogizm raadsel zagadka zagadki bilmece "
     "पहेली لغز γρίφος ghicitoare kitendawili prämisse prämissen prémisse prémisses premisas premissas "
     "premesse посылки посылок przesłanki łamigłówka головоломка головоломку ",
-    "logic_noun": "folgern schlussfolgern schlussfolgerungen aussagen annahme annahmen wahrheit lügt lügen gültig "
+    "logic_noun": "denkfehler trugschluss gegenargument annahmen hypothesen argumente hypothèses arguments "
+    "raisonnement faille supuestos hipótesis argumento argumentos razonamiento falacia ipotesi "
+    "argomento argomenti fallacia suposições hipóteses falácia fraqueza допущения допущение "
+    "предположения гипотеза рассуждении рассуждение varsayımlarını akıl yürütmedeki redenering "
+    "aannames rozumowania rozumowanie założenia penalaran argumen افتراضاتك الاستدلال συλλογισμό "
+    "raționament "
+    "folgern schlussfolgern schlussfolgerungen aussagen annahme annahmen wahrheit lügt lügen gültig "
     "täter verdächtigen schurke schurken mörder déduire déduit déduisez conclure inférer affirmation "
     "affirmations hypothèse vérité ment mentent valide coupable meurtrier deducir concluir inferir "
     "afirmación afirmaciones supuesto verdad miente mienten válido culpable sospechosos asesino dedurre "
@@ -140,20 +148,17 @@ _MORE_WORDS: Mapping[str, str] = {
     "yalnız yalnızca sadece nếu mọi chỉ jika semua tidak hanya यदि अगर सभी केवल إذا جميع فقط اگر dacă "
     "toți niciun αν όλοι ikiwa kama wote ",
     "place": "right north south east west northeast northwest southeast southwest between beside adjacent behind "
-    "seat seats seated sits sitting neighbor neighbour neighbors opposite clockwise taller shorter "
-    "heavier lighter tallest shortest oldest youngest heaviest faster slower order direction immediately "
+    "seat seats seated sits sitting neighbor neighbour neighbors opposite clockwise "
+    "order direction immediately "
     "facing links rechts norden süden osten westen neben zwischen gegenüber reihenfolge richtung "
-    "schwerer größer kleiner älter jünger gauche droite ouest derrière ordre lourd âgé izquierda derecha "
-    "oeste detrás dirección pesa sinistra destra ovest accanto direzione pesante esquerda direita leste "
-    "direção pesado слева справа налево направо север юг восток запад между рядом порядке порядок "
-    "направлении тяжелее старше младше lewo prawo północ południe obok między kolejność kierunek starszy "
-    "młodszy noorden zuiden naast tussen volgorde richting zwaarder ouder jonger solunda sağında kuzey "
-    "güney güneye yanında arasında yön yöne trái bắc cạnh hướng nặng kiri kanan utara selatan sebelah "
-    "arah urutan बाएँ दाएँ दक्षिण बगल दिशा يسار يمين الشمال الجنوب بجانب اتجاه ترتيب أثقل أكبر أصغر ",
-    "society": ""
-    ""
-    ""
-    "auswirkungen einfluss faktoren herausforderungen gesellschaft umwelt gesundheit "
+    "gauche droite ouest derrière ordre âgé izquierda derecha "
+    "oeste detrás dirección sinistra destra ovest accanto direzione esquerda direita leste "
+    "direção слева справа налево направо север юг восток запад между рядом порядке порядок "
+    "направлении lewo prawo północ południe obok między kolejność kierunek "
+    "noorden zuiden naast tussen volgorde richting solunda sağında kuzey "
+    "güney güneye yanında arasında yön yöne trái bắc cạnh hướng kiri kanan utara selatan sebelah "
+    "arah urutan बाएँ दाएँ दक्षिण बगल दिशा يسار يمين الشمال الجنوب بجانب اتجاه ترتيب ",
+    "society": "auswirkungen einfluss faktoren herausforderungen gesellschaft umwelt gesundheit "
     "wirtschaft bildung klima regierung menschen zukunft technologie medien facteurs défis société "
     "environnement santé économie éducation climat gouvernement personnes gens avenir médias impacto "
     "influencia efectos factores desafíos sociedad salud economía educación gobierno personas gente "
@@ -163,18 +168,71 @@ _MORE_WORDS: Mapping[str, str] = {
     "образование климат люди людей будущее технологии wpływ czynniki wyzwania społeczeństwo środowisko "
     "zdrowie gospodarka ludzie invloed factoren uitdagingen samenleving milieu gezondheid economie "
     "mensen etkisi etkileri faktörler toplum çevre sağlık ekonomi eğitim insanlar hưởng xã khỏe giáo "
-    "pengaruh dampak faktor tantangan masyarakat lingkungan kesehatan pendidikan orang प्रभाव समाज "
+    "pengaruh dampak faktor tantangan masyarakat lingkungan kesehatan pendidikan प्रभाव समाज "
     "पर्यावरण स्वास्थ्य शिक्षा تأثير آثار المجتمع البيئة الصحة الاقتصاد التعليم الناس ",
     "what_if": "hätte hätten wäre wären würde habría habrían hubiera hubiese aurait auraient serait sarebbe avrebbe "
     "avesse teria tivesse seria fosse бы ",
-    "code_noun": "programma programmi boucle ciclo laço цикл массива pętla döngü lus biểu tabella tabellen tabelle "
+    "code_noun": "klasse methode variablen abfrage rekursiv rekursion classe méthode requêtes récursive récursif "
+    "récursivité clase método bucles recursiva recursivo recursión metodo ricorsivo ricorsiva "
+    "ricorsione vetor recursivamente метод класс переменная переменную рекурсивно рекурсия функции "
+    "программы скрипта functie functies recursief recursie funkcja funkcję programu klasa klasę "
+    "metoda metodę tablica rekurencyjnie zmienna zmienną döngüm sınıf sınıfı metot dizi değişken "
+    "programı fonksiyonu özyinelemeli kelas metode perulangan larik variabel rekursif लूप फ़ंक्शन "
+    "क्लास برنامجا حلقة الدالة مصفوفة برنامه حلقه تابع βρόχος συναρτήσεις μεταβλητή buclă bucla "
+    "funcție funcția програму програма функцію lặp mảng kitanzi "
+    "programma programmi boucle ciclo laço цикл массива pętla döngü lus biểu tabella tabellen tabelle "
     "jadwal चलाने skripta skrypt βρόχο πρόγραμμα ",
     "prose": "vertaal verhaal schrijf przetłumacz wiersz opowiadanie mektup çevir reseña crítica recensione "
     "recenzję recensie ulasan tarifi yaz kịch thư tulis surat terjemahkan पत्र लिखिए अनुवाद نقدا خطاب "
     "barua tafsiri ",
     "explain": "warum pourquoi perché neden dlaczego waarom mengapa неге почему чому क्यों لماذا γιατί ",
+    "compare": "taller shorter heavier lighter tallest shortest oldest youngest heaviest faster slower earlier later "
+    "larger bigger smaller largest biggest smallest fastest slowest größer kleiner älter jünger schwerer "
+    "leichter schneller langsamer höher kürzer früher später größte kleinste älteste jüngste schnellste "
+    "zuerst zuletzt plus moins aîné cadet avant après premier dernier mayor menor más menos antes después "
+    "último più meno maggiore minore prima dopo ultimo mais maior depois старше младше выше ниже тяжелее "
+    "легче быстрее медленнее раньше позже большой самый самая większy większe mniejszy mniejsze starszy "
+    "młodszy wyższy niższy cięższy szybszy wcześniej później najstarszy najmłodszy największe groter "
+    "ouder jonger zwaarder lichter sneller trager eerder grootste jongste oudste büyük küçük büyüktür "
+    "küçüktür daha önce sonra hơn nhất trước lebih daripada paling sebelum sesudah terbesar terkecil "
+    "termuda tertua बड़ा छोटा बड़ी छोटी सबसे पहले बाद أكبر أصغر أطول أقصر أقدم أسرع أثقل قبل بعد "
+    "μεγαλύτερο μικρότερο μεγαλύτερος μικρότερος mai zaidi kuliko ",
+    "which": "which welche welcher welches welchem quel quelle quels quelles lequel laquelle cuál cuáles quale "
+    "quali qual quais какой какая какое какие чей welke który która które hangi hangisi nào mana कौन "
+    "कौनसा أي أيها ποιος ποια ποιο care ",
+    "modal": "certainly surely certain möglich sicher gewiss wahrscheinlich folgt certitude forcément "
+    "nécessairement posible seguro necesariamente probable possibile certo certezza necessariamente "
+    "possível certeza возможно точно обязательно возможен możliwe pewno musi mogelijk zeker mümkün kesin "
+    "kesinlikle chắc mungkin pasti संभव पक्का निश्चित يمكن يقينا بالضرورة ",
+    "negation": "not never nobody nothing nicht nie niemand nichts ne pas jamais personne rien nunca nadie nada mai "
+    "niente não нет не никогда nigdy nikt niet nooit değil değildir yok asla không chưa bukan belum नहीं "
+    "मत لا لم ليس ليست δεν nu niciodată sio ",
+    "therefore": "because therefore thus hence weil deshalb daher also folglich parce donc ainsi porque luego así "
+    "perché quindi dunque portanto logo потому поэтому значит bo ponieważ więc dlatego omdat dus daarom "
+    "çünkü dolayısıyla demek vì nên karena jadi sehingga क्योंकि इसलिए لأن لذلك إذن επειδή άρα deci kwa ",
+    "proof": "zeige zeigen montrer montrez muestra demostrar mostre mostrar dimostrare докажи доказать "
+    "udowodnij bewijs kanıtlayınız أثبتوا απόδειξε demonstrează सिद्ध доведи ",
+    "math_noun": "wahrscheinlichkeit probabilité probabilidad probabilità probabilidade вероятность kans "
+    "prawdopodobieństwo olasılık olasılığı peluang gerade ungerade paire impaire impairs pares "
+    "impares pari dispari чётных нечётных denklemi persamaan równanie vergelijking समीकरण ecuația ",
+    "series": "intrus лишнее лишний ",
+    "kin": "brother sister mother father son daughter aunt uncle cousin nephew niece grandfather "
+    "grandmother husband wife sibling siblings bruder schwester mutter vater sohn tochter tante "
+    "onkel cousine neffe nichte großvater großmutter oma frère sœur mère père fils fille oncle neveu "
+    "nièce hermano hermana madre padre hijo hija tía tío primo prima sobrino abuelo abuela suegra "
+    "fratello sorella figlio figlia zia zio cugino nipote nonno nonna irmão irmã mãe pai filho filha "
+    "tia tio sobrinho avô avó sogra брат сестра мать отец сын дочь тётя дядя племянник дед бабушка "
+    "деда матери отца broer zus moeder vader zoon dochter oom neef nicht brat siostra matka ojciec "
+    "syn córka ciotka wuj kuzyn matki brata ojca kardeş kardeşinin annem annemin babam babası oğlu "
+    "kızı anne baba teyze amca dayı cha mẹ trai gái ông bà ibu ayah saudara anak paman bibi भाई बहन "
+    "माँ पिता बेटा बेटी चाचा मामा أخ أخي أخت أبي أمي ابن ابنة عم خال جدتي αδερφός μητέρα πατέρας "
+    "γιος κόρη frate soră mamă tată ",
+    "me": "my me mine i ich mein meine meinem meinen mir mich je j mon ma mes moi yo mi mis io mio mia "
+    "miei eu meu minha meus minhas я мой моя моё мои мне меня ik mijn mij mój moja moje mnie ben "
+    "benim bana tôi mình saya aku मेरा मेरी मेरे मैं मुझे أنا لي عندي زميلي εγώ μου mea mimi yangu ",
 }
-"""The same ideas in more languages, and what puzzles and essays are about."""
+"""The same ideas in more languages, and those that hold an argument together: what is more than what, which one is
+asked for, what must or cannot be, what follows."""
 _WORD_CUES: dict[str, str] = {}
 for _cue, _list in (*_WORDS.items(), *_MORE_WORDS.items()):
     for _word in _list.split():
@@ -195,6 +253,10 @@ _PHRASES: Mapping[str, str] = {
     "can we conclude": "does_this", "can we say": "does_this", "can it be": "does_this", "we conclude": "does_this",
     "can be inferred": "does_this", "what can be concluded": "does_this", "follows from": "does_this",
     "completes the": "series", "complete the pattern": "series", "question mark": "series", "odd one out": "series",
+    "gehört nicht": "series", "passt nicht": "series", "n'appartient pas": "series", "no pertenece": "series",
+    "non appartiene": "series", "não pertence": "series", "hoort er niet": "series", "nie pasuje": "series",
+    "tidak termasuk": "series", "gruba uymaz": "series", "does not belong": "series", "doesn't belong": "series",
+    "لا تنتمي": "series", "समूह से अलग": "series",
     "next number": "series", "comes next": "series", "next in the": "series",
     "as an expert": "role", "act as": "role", "pretend": "role", "imagine you": "role", "you are a": "role",
     "write a function": "write_function", "write a program": "write_function", "write a script": "write_function",
@@ -299,6 +361,21 @@ _DENSE: Mapping[str, str] = {
     "몇": "how_many", "계산": "math_act", "다음 숫자": "series", "번역": "prose", "설명": "explain",
     "작성": "make", "방정식": "math_noun", "구하": "math_act",
     # Puzzles and essays
+    "比": "compare",
+    "更": "compare",
+    "哪个": "which",
+    "哪些": "which",
+    "谁是": "which",
+    "一定": "modal",
+    "不可能": "modal",
+    "没有": "negation",
+    "没": "negation",
+    "不是": "negation",
+    "从不": "negation",
+    "因为": "therefore",
+    "因此": "therefore",
+    "所以": "therefore",
+    "于是": "therefore",
     "左边": "place",
     "右边": "place",
     "左侧": "place",
@@ -309,7 +386,6 @@ _DENSE: Mapping[str, str] = {
     "隣": "place",
     "順番": "place",
     "方角": "place",
-    "どちらが": "place",
     "왼쪽": "place",
     "오른쪽": "place",
     "북쪽": "place",
@@ -318,13 +394,10 @@ _DENSE: Mapping[str, str] = {
     "서쪽": "place",
     "순서": "place",
     "방향": "place",
-    "무겁": "place",
-    "나이가": "place",
     "ซ้าย": "place",
     "ขวา": "place",
     "ทิศ": "place",
     "ลำดับ": "place",
-    "กว่า": "place",
     "ติดกับ": "place",
     "影響": "society",
     "環境": "society",
@@ -338,7 +411,6 @@ _DENSE: Mapping[str, str] = {
     "교육": "society",
     "영향": "society",
     "사람들": "society",
-    "요소": "society",
     "ผลกระทบ": "society",
     "สังคม": "society",
     "สุขภาพ": "society",
@@ -393,12 +465,11 @@ _DENSE: Mapping[str, str] = {
     "이메일": "prose",
     "편지": "prose",
     "메일": "prose",
-    "주세요": "prose",
+    "주세요": "you",
+    "ください": "you",
     "감상": "prose",
     "평론": "prose",
     "จดหมาย": "prose",
-    "เรื่อง": "prose",
-    "บท": "prose",
     "สูตร": "prose",
     "なぜ": "explain",
     "理由": "explain",
@@ -407,13 +478,121 @@ _DENSE: Mapping[str, str] = {
     "이유": "explain",
     "ทำไม": "explain",
     "อย่างไร": "explain",
+    "仲間はずれ": "series",
+    "어울리지 않": "series",
+    "เข้าพวก": "series",
+    "仮定": "logic_noun",
+    "主張": "logic_noun",
+    "反論": "logic_noun",
+    "주장": "logic_noun",
+    "반론": "logic_noun",
+    "ข้ออ้าง": "logic_noun",
+    "สมมติฐาน": "logic_noun",
+    "แสดงว่า": "logic_noun",
+    "เฉพาะ": "logic_rule",
+    "เว้นแต่": "logic_rule",
+    "เงื่อนไข": "logic_rule",
+    "สาเหตุ": "therefore",
+    "原因": "therefore",
+    "원인": "therefore",
+    "証明": "proof",
+    "증명": "proof",
+    "พิสูจน์": "proof",
+    "確率": "math_noun",
+    "확률": "math_noun",
+    "偶数": "math_noun",
+    "奇数": "math_noun",
+    "짝수": "math_noun",
+    "홀수": "math_noun",
+    "정수": "math_noun",
+    "สมการ": "math_noun",
+    "ความน่าจะเป็น": "math_noun",
+    "私": "me",
+    "제가": "me",
+    "저는": "me",
+    "제 ": "me",
+    "내 ": "me",
+    "나는": "me",
+    "ฉัน": "me",
+    "我": "me",
+    "兄": "kin",
+    "弟": "kin",
+    "姉": "kin",
+    "妹": "kin",
+    "母": "kin",
+    "父": "kin",
+    "누나": "kin",
+    "동생": "kin",
+    "어머니": "kin",
+    "아버지": "kin",
+    "아들": "kin",
+    "พี่": "kin",
+    "น้อง": "kin",
+    "แม่": "kin",
+    "พ่อ": "kin",
+    "ลูกสาว": "kin",
+    "ลูกชาย": "kin",
+    "妈": "kin",
+    "爸": "kin",
+    "哥": "kin",
+    "姐": "kin",
+    "儿子": "kin",
+    "女儿": "kin",
     "ループ": "code_noun",
+    "প্রোগ্রাম": "code_noun",
+    "লুপ": "code_noun",
+    "পাইথন": "code_language",
+    "ప్రోగ్రామ్": "code_noun",
+    "లూప్": "code_noun",
+    "పైథాన్": "code_language",
+    "클래스": "code_noun",
+    "변수": "code_noun",
+    "재귀": "code_noun",
+    "파이썬": "code_language",
+    "クラス": "code_noun",
+    "変数": "code_noun",
+    "再帰": "code_noun",
+    "คลาส": "code_noun",
+    "เมธอด": "code_noun",
+    "ตัวแปร": "code_noun",
+    "อาร์เรย์": "code_noun",
     "반복문": "code_noun",
     "ลูป": "code_noun",
     "โปรแกรม": "code_noun",
     "ฟังก์ชัน": "code_noun",
     "โค้ด": "code_noun",
     "誰が": "fact",
+    "より": "compare",
+    "一番": "compare",
+    "最も": "compare",
+    "보다": "compare",
+    "가장": "compare",
+    "먼저": "compare",
+    "กว่า": "compare",
+    "ที่สุด": "compare",
+    "どれ": "which",
+    "どの": "which",
+    "どちら": "which",
+    "어느": "which",
+    "ใด": "which",
+    "ไหน": "which",
+    "確実": "modal",
+    "可能性": "modal",
+    "확실": "modal",
+    "가능": "modal",
+    "แน่นอน": "modal",
+    "เป็นไปได้": "modal",
+    "ない": "negation",
+    "ません": "negation",
+    "않": "negation",
+    "없": "negation",
+    "だから": "therefore",
+    "ため": "therefore",
+    "때문": "therefore",
+    "그러므로": "therefore",
+    "따라서": "therefore",
+    "เพราะ": "therefore",
+    "ดังนั้น": "therefore",
     "何年": "fact",
     "เมื่อใด": "fact",
     "ปีใด": "fact",
@@ -443,11 +622,20 @@ _CODE_LINE = re.compile(
     r"print\(|console\.|\$ ?\w+|>>> |@\w+$|\w+\.\w+\()",
     re.MULTILINE | re.IGNORECASE,
 )
+_CODE_INLINE = re.compile(
+    r"\b(?:for \w+ in \w+[\w.]*(?:\(.{0,40}\))? ?:|for ?\(\w* ?\w+ ?=|(?:while|if) \(?\w+ ?[=<>!]=? ?\w+\)? ?[:{]|"
+    r"def \w+\(|print\(|console\.\w+\(|return [\w.]{1,30};|len\(\w)|"
+    r"[\w)\]] ?(?:===?|!==?|\+=|-=|&&|\|\||:=|=>) ?[\w(\[{\"']|\w(?:\+\+|--)[;)]"
+)
+"""Code in the middle of a sentence: statements and operators that neither prose nor mathematics writes so."""
 _CODE_END = re.compile(r"[;{}][ \t]*$", re.MULTILINE)
 _ROW = re.compile(r"\d[,、،] ?-?\d{1,9}[,、،] ?-?\d{1,9}[,、،] ?-?\d")
 """Four numbers one after another."""
 _SPLIT = bytes(code if code > 127 or chr(code).isalpha() else 0x20 for code in range(256))
-_QUESTION_ENDS = ("?", "？", "؟", ";")
+_QUESTION_ENDS = ("?", "？", "؟", "か。", "か")
+_GREEK = re.compile("[α-ω]")
+_THAI = re.compile("[ก-๙]")
+_THAI_ASKS = re.compile("ไหม|อะไร|ใด|ใคร|กี่|เท่าไร|เท่าไหร่|อย่างไร|ยังไง|ที่ไหน|เมื่อไร|ทำไม|หรือไม่|หรือเปล่า")
 _MARKS = "¿¡«»“”„’‘…–—،؟؛।"
 """Marks beyond ASCII that stand at words."""
 
@@ -469,10 +657,6 @@ _SUMS = (b"0+0", b"0 + 0", b"0+a", b"0 + a", b"a + 0", b"a+0")
 _EQUATIONS = (b" a + ", b"0a + ", b"a(a) +", b"0a+", b" a+0", b"a^0", b"+ 0a", b"+0a")
 _IDENTIFIERS = ((b"_", b"a_a"), (b"A", b"aA"), (b"(", b"a("), (b".", b"a.a"))
 """Each behind the sign without which it cannot be: finding one sign takes a tenth of counting two."""
-
-CUES = (
-    *dict.fromkeys((*_WORDS, *_MORE_WORDS)), *dict.fromkeys(_PHRASES.values()), *dict.fromkeys(_DENSE.values()),
-)  # fmt: skip
 
 
 def words_of(lowered: str) -> set[str]:
@@ -544,11 +728,11 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
         add("number_row")
     if not numbers and "how_many" in names and len(text) < 120:
         add("counts_nothing")
-    tail = text[-80:].rstrip()
-    if tail.endswith(("?", "？", "؟")):
+    if _asks(text[-80:].rstrip()):
         add("question")
         if numbers > 1 and text.count("\n") < 4:
             add("numbers_and_question")
+    _statements(text, numbers, names)
     copulas = lowered.count(" is ") + lowered.count(" are ")
     if copulas > 3 and copulas * 60 > len(text):
         add("copulas")
@@ -559,14 +743,31 @@ def _shapes(text: str, lowered: str, names: list[str]) -> None:
         add("identifier")
         if identifiers > 3:
             add("identifier+")
+    if (identifiers or b"+" in classes) and _CODE_INLINE.search(text):
+        add("code_inline")
     _lines(text, names)
+
+
+def _statements(text: str, numbers: int, names: list[str]) -> None:
+    """Look, in whatever language, for facts stated one after another, and a question about them."""
+    if numbers or "question" not in names:
+        return
+    wide = text.count("。", 0, -1)
+    stops = wide + text.count(". ") + text.count("। ")
+    if not stops and not text.isascii() and _THAI.search(text, 0, 80):
+        stops = text.count(" ")  # Thai parts its sentences so.
+    if stops and len(text) * (3 if wide else 1) < STATED_CHARS:
+        names.append("stated_and_asked")
+        if stops > 2:
+            names.append("stated_and_asked+")
 
 
 def _lines(text: str, names: list[str]) -> None:
     """Look at how the lines begin and end, and how much there is."""
     add = names.append
     lines = text.count("\n")
-    if 0 < lines < 6 and len(text) > 250 and _asks_of_a_passage(text):
+    length = len(text) if text.isascii() else len(text) * 2
+    if 0 < lines < 6 and length > 250 and _asks_of_a_passage(text):
         add("passage")
     begun = "\n" + text
     if lines > 1 and (options := len(_OPTION.findall(begun))) > 1:
@@ -579,7 +780,6 @@ def _lines(text: str, names: list[str]) -> None:
             add("code_line+")
     if (";" in text or "{" in text) and len(_CODE_END.findall(text)) > 1:
         add("code_end")
-    length = len(text) if text.isascii() else len(text) * 2
     add("tiny" if length < 40 else "short" if length < 120 else "middling" if length < 400 else
         "long" if length < 1500 else "very_long")  # fmt: skip
     if lines > 4:
@@ -590,8 +790,15 @@ def _asks_of_a_passage(text: str) -> bool:
     """Whether a short question stands apart, before or after a long paragraph."""
     paragraphs = text.strip().split("\n")
     first, last = paragraphs[0].strip(), paragraphs[-1].strip()
-    if len(first) < 200 and len(last) > len(first) and first.endswith(_QUESTION_ENDS):
+    if len(first) < 200 and len(last) > len(first) and _asks(first):
         return True
-    return (
-        len(last) < 200 and len(first) > len(last) and last.endswith(_QUESTION_ENDS) and not _OPTION.match("\n" + last)
-    )
+    return len(last) < 200 and len(first) > len(last) and _asks(last) and not _OPTION.match("\n" + last)
+
+
+def _asks(end: str) -> bool:
+    """Whether a text that ends so is a question: Greek asks with `;`, Thai with words alone."""
+    if end.endswith(_QUESTION_ENDS):
+        return True
+    if end.isascii():
+        return False
+    return bool(_GREEK.search(end) if end.endswith(";") else _THAI.search(end) and _THAI_ASKS.search(end))
