@@ -51,20 +51,28 @@ def read(paths: Iterable[Path]) -> Iterator[dict[str, object]]:
         yield from map(json.loads, filter(None, text.split("\n")))
 
 
+_TURNS = ("user", "assistant")
+
+
 def own() -> Iterator[dict[str, object]]:
-    """Yield the prompts written for this project: `# task difficulty language family`, then a prompt a line."""
+    """Yield the prompts written for this project: `# task difficulty language family`, then a prompt a line.
+
+    ` ↩ ` stands between the turns of a conversation, which begins and ends with the user's.
+    """
     head: list[str] = []
     for number, line in enumerate(OWN.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("# "):
             head = line[2:].split()
         elif line.strip():
             task, difficulty, language, family = head
-            for turn, text in enumerate(variants(line.strip().replace("\\n", "\n"))):
-                content = [IMAGE, {"type": "text", "text": text}] if task.startswith("vision") else text
+            for variant, text in enumerate(variants(line.strip().replace("\\n", "\n"))):
+                *before, last = text.split(" ↩ ")
+                said = [{"role": _TURNS[place % 2], "content": turn} for place, turn in enumerate(before)]
+                content = [IMAGE, {"type": "text", "text": last}] if task.startswith("vision") else last
                 yield {
-                    "id": f"own_{family}/{number}.{turn}",
+                    "id": f"own_{family}/{number}.{variant}",
                     "lang": language,
-                    "messages": [{"role": "user", "content": content}],
+                    "messages": [*said, {"role": "user", "content": content}],
                     "task": task,
                     "difficulty": None if difficulty == "-" else difficulty,
                 }

@@ -216,20 +216,6 @@ _MORE_WORDS: Mapping[str, str] = {
     "prawdopodobieństwo olasılık olasılığı peluang gerade ungerade paire impaire impairs pares "
     "impares pari dispari чётных нечётных denklemi persamaan równanie vergelijking समीकरण ecuația ",
     "series": "intrus лишнее лишний ",
-    "kin": "brother sister mother father son daughter aunt uncle cousin nephew niece grandfather "
-    "grandmother husband wife sibling siblings bruder schwester mutter vater sohn tochter tante "
-    "onkel cousine neffe nichte großvater großmutter oma frère sœur mère père fils fille oncle neveu "
-    "nièce hermano hermana madre padre hijo hija tía tío primo prima sobrino abuelo abuela suegra "
-    "fratello sorella figlio figlia zia zio cugino nipote nonno nonna irmão irmã mãe pai filho filha "
-    "tia tio sobrinho avô avó sogra брат сестра мать отец сын дочь тётя дядя племянник дед бабушка "
-    "деда матери отца broer zus moeder vader zoon dochter oom neef nicht brat siostra matka ojciec "
-    "syn córka ciotka wuj kuzyn matki brata ojca kardeş kardeşinin annem annemin babam babası oğlu "
-    "kızı anne baba teyze amca dayı cha mẹ trai gái ông bà ibu ayah saudara anak paman bibi भाई बहन "
-    "माँ पिता बेटा बेटी चाचा मामा أخ أخي أخت أبي أمي ابن ابنة عم خال جدتي αδερφός μητέρα πατέρας "
-    "γιος κόρη frate soră mamă tată ",
-    "me": "my me mine i ich mein meine meinem meinen mir mich je j mon ma mes moi yo mi mis io mio mia "
-    "miei eu meu minha meus minhas я мой моя моё мои мне меня ik mijn mij mój moja moje mnie ben "
-    "benim bana tôi mình saya aku मेरा मेरी मेरे मैं मुझे أنا لي عندي زميلي εγώ μου mea mimi yangu ",
 }
 """The same ideas in more languages, and those that hold an argument together: what is more than what, which one is
 asked for, what must or cannot be, what follows."""
@@ -507,37 +493,6 @@ _DENSE: Mapping[str, str] = {
     "정수": "math_noun",
     "สมการ": "math_noun",
     "ความน่าจะเป็น": "math_noun",
-    "私": "me",
-    "제가": "me",
-    "저는": "me",
-    "제 ": "me",
-    "내 ": "me",
-    "나는": "me",
-    "ฉัน": "me",
-    "我": "me",
-    "兄": "kin",
-    "弟": "kin",
-    "姉": "kin",
-    "妹": "kin",
-    "母": "kin",
-    "父": "kin",
-    "누나": "kin",
-    "동생": "kin",
-    "어머니": "kin",
-    "아버지": "kin",
-    "아들": "kin",
-    "พี่": "kin",
-    "น้อง": "kin",
-    "แม่": "kin",
-    "พ่อ": "kin",
-    "ลูกสาว": "kin",
-    "ลูกชาย": "kin",
-    "妈": "kin",
-    "爸": "kin",
-    "哥": "kin",
-    "姐": "kin",
-    "儿子": "kin",
-    "女儿": "kin",
     "ループ": "code_noun",
     "প্রোগ্রাম": "code_noun",
     "লুপ": "code_noun",
