@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Pick the right Qwen model for each request, call it, and say why.",
     epilog=exits.TABLE,
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # a paragraph is one, whatever the width it was written in
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qwenroute.cli import options, recorded
+from qwenroute.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from qwenroute.records.replay import Replay
@@ -17,7 +19,10 @@ MOST_ROWS = 30
 
 def replay(
     records: recorded.Records,
-    policy: options.Policy = "default",
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="NAME|FILE", help="A policy. Default: theirs, where that is a shipped one."),
+    ] = None,
     overlay: options.Overlay = None,
     on: options.On = None,
     strict: recorded.Strict = False,
@@ -34,7 +39,7 @@ def replay(
     from qwenroute.records.replay import replay as replay_all  # noqa: PLC0415
 
     registry = options.registry(overlay)
-    loaded = load_policy(policy, registry)
+    loaded = load_policy(_theirs(records) if policy is None else policy, registry)
     judge = Judge(loaded, registry, recorded.environ_for([loaded]), options.day(on))
     with recorded.reading(records, "replaying") as reader:
         found = replay_all(reader, judge)
@@ -43,6 +48,22 @@ def replay(
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     else:
         _print(found)
+
+
+def _theirs(records: list[Path]) -> str:
+    """Return the shipped policy that the first record was decided by.
+
+    Raises:
+        ConfigurationError: it was another one, whose file only the caller knows.
+    """
+    from qwenroute.policy.extends import shipped  # noqa: PLC0415 - importing it takes a while, --help should not
+    from qwenroute.records.reader import Reader  # noqa: PLC0415
+
+    first = next(iter(Reader(records)), None)
+    name = "default" if first is None else str(first.get("policy", "default"))  # what is wrong with it is told later
+    if name not in shipped():
+        raise ConfigurationError(f"these are records of the policy `{name}`: say where its file is, with `--policy`")
+    return name
 
 
 def _print(found: Replay) -> None:

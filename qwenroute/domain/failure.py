@@ -32,6 +32,10 @@ class FailureKind(StrEnum):
     STREAM_CUT = "stream_cut"
 
 
+CALLERS_OWN = frozenset({FailureKind.INVALID_REQUEST, FailureKind.BAD_MEDIA})
+"""Wrong everywhere: they say nothing of who was asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """One failed attempt, translated. `message` is the provider's text, free of secrets."""

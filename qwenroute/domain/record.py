@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qwenroute.domain.decision import Decision, Rejection
-from qwenroute.domain.failure import Failure, FailureKind
+from qwenroute.domain.failure import CALLERS_OWN, Failure, FailureKind
 from qwenroute.domain.price import Money, Usage
 
 
@@ -75,6 +75,8 @@ class Record:
         decision = self.decision
         own = {step.deployment.id for step in decision.plan.steps if step.pool == decision.pool}
         first, last = self.attempts[0] if self.attempts else None, self.answered_by
+        if first is not None and first.failure is not None and first.failure.kind in CALLERS_OWN:
+            return False
         if first is None or first.failure is not None or first.deployment not in own:
             return not self.cached
         return last is not None and last.deployment not in own  # a hedge was quicker than it

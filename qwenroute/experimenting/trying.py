@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from qwenroute.domain.experiment import ExperimentKind, Trial
+from qwenroute.domain.failure import CALLERS_OWN
 from qwenroute.domain.record import Record
 from qwenroute.execution.hooks import Arriving
 from qwenroute.streams import Source
@@ -14,12 +15,15 @@ Piece = TypeVar("Piece")
 
 
 def trial_of(record: Record, *, streamed: bool) -> Trial | None:
-    """Return what a record says of its arm; None where its request is in no experiment.
+    """Return what a record says of its arm; None where its request is in no experiment, or is wrong in itself.
 
     It failed if the arm's own pool did not answer at the first attempt, whoever saved it then.
     """
     assignment = record.decision.assignment
     if assignment is None or record.cached or (assignment.kind is ExperimentKind.SHADOW and not assignment.copied):
+        return None
+    first = record.attempts[0].failure if record.attempts else None
+    if first is not None and first.kind in CALLERS_OWN:
         return None
     answered = record.answered is not None
     latency = record.ttft_s if streamed else record.latency_s

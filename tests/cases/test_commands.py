@@ -111,16 +111,6 @@ def test_without_names_the_policies_of_the_folder_are_tested(policy: Path, monke
     assert "`qwenroute policy test default`" in str(invoke("test").exception)
 
 
-def test_hundreds_of_cases_take_a_second(policy: Path) -> None:
-    """Two hundred cases in a second, at a tenth of the speed that is measured."""
-    more = "".join(f"  - {{case: number {i}, ask: Question {i}?, expect: {{route: auto}}}}\n" for i in range(200))
-    policy.with_suffix(".cases.yaml").write_text(HEAD + GOOD + more, encoding="utf-8")
-    done = invoke("test", str(policy), "--no-coverage")
-    assert done.exit_code == 0
-    seconds = float(done.output.rsplit("(", 1)[1].split()[0])
-    assert seconds < 1
-
-
 def test_one_request_is_explained(policy: Path) -> None:
     """Signals, rules with what they want and what is there, candidates, rejections, plan."""
     done = invoke(

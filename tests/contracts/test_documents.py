@@ -22,10 +22,8 @@ from tests.contracts.sources import ROOT
 SHOWN = [block for path in documents() for block in blocks(path)]
 PROGRAMS = [block for block in SHOWN if block.language == "python"]
 SHELL_BLOCKS = [block for block in SHOWN if block.language in SHELLS]
-QUICK_EXAMPLES = {"first_call.py", "explain.py"}
-"""Programs take a second or two each; the others run in the whole test run."""
 EXAMPLES = [
-    pytest.param(path, marks=() if path.name in QUICK_EXAMPLES else pytest.mark.slow, id=path.name)
+    pytest.param(path, marks=() if path.name == "first_call.py" else pytest.mark.slow, id=path.name)
     for path in sorted((ROOT / "examples").glob("*.py"))
 ]
 SELF_HOSTED = ("qwen2.5-7b-instruct", "qwen2.5-coder-32b-instruct", "qwq-32b")
@@ -57,6 +55,7 @@ def test_readme_shows_code() -> None:
     assert found & SHELLS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: block.place)
 def test_program_in_a_document_runs(block: Block, tmp_path: Path, running: SimulatorHandle) -> None:
     """A Python block is a whole program, or a whole test module, and succeeds against the simulator."""

@@ -269,6 +269,17 @@ def test_a_request_that_nobody_answers_counts(platform: SimulatorHandle, tmp_pat
     assert (state.variant.requests, state.variant.failures) == (2, 2)
 
 
+def test_a_wrong_request_says_nothing_of_an_arm(platform: SimulatorHandle, tmp_path: Path) -> None:
+    """One bad client cannot have a newcomer taken back."""
+    platform.fail(NEW, Status(code=400, compat_code="invalid_parameter_error"))
+    path = policy(tmp_path, "kind: ab, share: 1.0, sticky: request")
+    with Router(path, environ=platform.environ()) as router:
+        with pytest.raises(CallFailed):
+            router.chat.completions.create(messages=HELLO)
+        [state] = router.experiments()
+    assert state.variant.requests == 0
+
+
 def test_a_reload_keeps_a_rollback(platform: SimulatorHandle, tmp_path: Path) -> None:
     """Only another experiment begins anew."""
     path = policy(tmp_path, "kind: canary, share: 0.5, sticky: request, rollback: {min_requests: 5}")

