@@ -14,6 +14,8 @@ BODY = """
 import asyncio, os, socket
 import aiohttp, pytest
 
+import pytest
+
 async def wait():
     await asyncio.sleep(60)
 
@@ -55,6 +57,7 @@ async def test_refused_exception():
 """
 
 
+@pytest.mark.slow
 def test_guards_refuse_what_they_name_and_nothing_else(tmp_path: Path) -> None:
     """A test that reaches out, or leaves a task, a session or an exception behind, does not pass."""
     (tmp_path / "conftest.py").write_text(CONFTEST.read_text(encoding="utf-8"), encoding="utf-8")

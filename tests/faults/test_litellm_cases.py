@@ -9,6 +9,8 @@ import pytest
 from benchmarks import litellm_cases as cases
 from qwenroute.testing import SimulatorHandle, SlowFirstToken, Status, async_simulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def running() -> AsyncIterator[SimulatorHandle]:

@@ -430,6 +430,7 @@ def test_a_fork_writes_nothing_of_its_parents_calls(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_at_exit(tmp_path: Path, running: SimulatorHandle) -> None:
     """A program that ends without closing its router has its records written."""
     path = policy_in(tmp_path, "{path: r.jsonl}")
