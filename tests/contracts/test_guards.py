@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
 BODY = """
 import asyncio, os, socket
 import aiohttp, pytest
-
-import pytest
 
 async def wait():
     await asyncio.sleep(60)
