@@ -170,6 +170,7 @@ def test_the_command_line_refuses_with_one_message_and_an_exit_code(arguments: l
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_line_of_a_file_may_hold_any_field_name() -> None:
     """`self` is a field that nobody knows, and the lines after it are decided."""
     hello = '{"messages": [{"role": "user", "content": "Hello"}]%s}\n'

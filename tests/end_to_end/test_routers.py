@@ -302,6 +302,7 @@ def test_a_dropped_router_leaves_no_thread(platform: SimulatorHandle) -> None:
     assert loop_threads() == []
 
 
+@pytest.mark.slow
 def test_a_router_left_open_does_not_hold_up_the_exit(platform: SimulatorHandle) -> None:
     """A script that never closes ends by itself, and says nothing."""
     script = (

@@ -40,6 +40,7 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
     examined(tmp_path, content, SLOW_S)
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(tree=st.dictionaries(st.sampled_from(NAMES), trees, max_size=8))
 def test_any_tree_of_keys(tmp_path: Path, tree: dict[str, object]) -> None:

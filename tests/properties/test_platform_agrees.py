@@ -132,6 +132,7 @@ def fleets() -> list[Fleet]:
     ]
 
 
+@pytest.mark.slow
 def test_what_passes_the_gates_is_served(fleets: list[Fleet]) -> None:
     """No step of any plan is refused, whatever was asked for and at whatever date."""
     rng = Random(20261124)
