@@ -77,8 +77,7 @@ class Subject:
 
     def own(self, *trail: str | int) -> bool:
         """Whether something stands in the file itself, not in one that it extends."""
-        document = self.loaded.document
-        return document.file(trail) == document.name
+        return self.loaded.document.own(trail)
 
     def warning(self, trail: Trail, code: str, message: str, hint: str | None = None) -> Diagnostic:
         """Return a finding that the policy works with all the same."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from qwenroute.documents import Document, Trail, listing, nearest, quoted, read
+from qwenroute.documents import Document, Splice, Trail, listing, nearest, quoted, read
 from qwenroute.domain.diagnostic import Diagnostic
 from qwenroute.errors import DocumentError
 
@@ -19,6 +19,8 @@ MAX_PARTS = 20_000
 """Lines, entries and openings together; what takes a second to read is no file that people edit."""
 NULL_SAYS_SOMETHING = frozenset({"experiments", "records", "timeouts"})
 """Sections where `null` is a value; elsewhere it takes back what the base says."""
+INHERITED = "inherited"
+"""An entry that stands for all those of the list below, which would be replaced otherwise."""
 
 
 def is_name(source: str) -> bool:
@@ -60,14 +62,17 @@ def read_policy(path: Path) -> tuple[Document, ...]:
 
 def merged(layers: tuple[Document, ...]) -> tuple[Document, list[Diagnostic]]:
     """Return what the files say together, and what is wrong with how they are put together."""
+    lowest = layers[-1]
+    findings = list(_nothing_inherited(lowest, _mapping(lowest.value), {}, ()))
     if len(layers) == 1:
-        return layers[0], []
-    findings: list[Diagnostic] = []
-    document = replace(layers[-1], value=_without_extends(layers[-1].value))
+        return lowest, findings
+    document = replace(lowest, value=_without_extends(lowest.value))
     for layer in reversed(layers[:-1]):
         value, below = _without_extends(layer.value), _mapping(document.value)
         findings += _idle_nulls(layer, value, below, ())
-        document = replace(layer, value=_merge(below, value, ()), base=document)
+        findings += _nothing_inherited(layer, value, below, ())
+        splices: dict[Trail, Splice] = {}
+        document = replace(layer, value=_merge(below, value, (), splices), base=document, splices=splices)
     return document, findings
 
 
@@ -75,18 +80,59 @@ def _read(path: Path) -> Document:
     return read(path, max_bytes=MAX_BYTES, max_parts=MAX_PARTS)
 
 
-def _merge(base: Mapping[str, object], own: Mapping[str, object], at: Trail) -> dict[str, object]:
+def _merge(
+    base: Mapping[str, object], own: Mapping[str, object], at: Trail, splices: dict[Trail, Splice]
+) -> dict[str, object]:
     found = dict(base)
     for key, value in own.items():
         if value is None and not (at and at[0] in NULL_SAYS_SOMETHING):
             found.pop(key, None)
             continue
         below = base.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and not (_refers(value) or _refers(below)):
-            found[key] = _merge(below, value, (*at, key))
+        if _both_merge(value, below):
+            found[key] = _merge(_mapping(below), _mapping(value), (*at, key), splices)
+        elif isinstance(value, list) and INHERITED in value and (entries := _entries(below)):
+            splices[(*at, key)] = splice = _splice(value, len(entries))
+            found[key] = [entries[index] if inherited else value[index] for inherited, index in splice]
         else:
             found[key] = value
     return found
+
+
+def _splice(own: list[object], below: int) -> Splice:
+    first = own.index(INHERITED)
+    before, after = range(first), (index for index in range(first + 1, len(own)) if own[index] != INHERITED)
+    return [*((False, index) for index in before), *((True, index) for index in range(below)),
+            *((False, index) for index in after)]  # fmt: skip
+
+
+def _entries(below: object) -> list[object]:
+    """Return the entries of a list below; one value may stand for a list of one."""
+    return below if isinstance(below, list) else [] if below is None or isinstance(below, Mapping) else [below]
+
+
+def _nothing_inherited(
+    document: Document, own: Mapping[str, object], base: Mapping[str, object], at: Trail
+) -> Iterator[Diagnostic]:
+    """Find `inherited` where the base has no list, and where it stands twice."""
+    for key, value in own.items():
+        below = base.get(key)
+        if isinstance(value, Mapping):
+            under = _mapping(below) if _both_merge(value, below) else {}
+            yield from _nothing_inherited(document, value, under, (*at, key))
+        elif isinstance(value, list) and INHERITED in value:
+            places = [index for index, entry in enumerate(value) if entry == INHERITED]
+            if not _entries(below):
+                message = f"{quoted(INHERITED)} stands for what this file extends has here, and there is no such list"
+                yield document.diagnostic((*at, key, places[0]), "QR226", message, "leave it out")
+            elif len(places) > 1:
+                message = f"{quoted(INHERITED)} stands here twice: its entries would be there twice"
+                yield document.diagnostic((*at, key, places[1]), "QR226", message, "leave it out")
+
+
+def _both_merge(own: object, below: object) -> bool:
+    """Whether these are put together key by key."""
+    return isinstance(own, Mapping) and isinstance(below, Mapping) and not (_refers(own) or _refers(below))
 
 
 def _idle_nulls(

@@ -225,9 +225,8 @@ def _namesakes(document: Document, entries: object, what: str, code: str, hint: 
     for index, raw in enumerate(_list(entries)):
         name = _mapping(raw).get(key)
         if isinstance(name, str) and seen.setdefault(name, index) != index:
-            line, _ = document.place((f"{key}s", seen[name]))
-            message = f"there is {what} {quoted(name)} already (line {line})"
-            yield document.diagnostic((f"{key}s", index, key), code, message, hint)
+            at, where = document.rivals((f"{key}s", seen[name], key), (f"{key}s", index, key))
+            yield document.diagnostic(at, code, f"there is {what} {quoted(name)} already ({where})", hint)
 
 
 def _order(document: Document, route: str, rules: list[Mapping[str, object]]) -> Iterator[Diagnostic]:
@@ -235,17 +234,22 @@ def _order(document: Document, route: str, rules: list[Mapping[str, object]]) ->
     seen: dict[str, int] = {}
     always: int | None = None
     for index, rule in enumerate(rules):
-        at: Trail = ("routes", route, index)
+        at: Trail = ("routes", route, index, "rule")
         name = rule.get("rule")
         if isinstance(name, str) and seen.setdefault(name, index) != index:
-            line, _ = document.place(("routes", route, seen[name]))
-            message = f"route {quoted(route)} has a rule {quoted(name)} already (line {line})"
-            yield document.diagnostic((*at, "rule"), "QR208", message, "name it after what it is for")
+            told, where = document.rivals(("routes", route, seen[name], "rule"), at)
+            message = f"route {quoted(route)} has a rule {quoted(name)} already ({where})"
+            yield document.diagnostic(told, "QR208", message, "name it after what it is for")
         if always is not None:
-            line, _ = document.place(("routes", route, always))
+            told, where = document.rivals(("routes", route, always, "rule"), at)
             first = quoted(rules[always].get("rule"))
-            message = f"rule {quoted(name)} can never match: rule {first} (line {line}) takes everything"
-            yield document.diagnostic((*at, "rule"), "QR207", message, "move it up, or leave it out")
+            if told == at:
+                message = f"rule {quoted(name)} can never match: rule {first} ({where}) takes everything"
+                yield document.diagnostic(at, "QR207", message, "move it up, or leave it out")
+            else:
+                message = f"rule {first} takes everything, so what is inherited after it ({where}) can never match"
+                yield document.diagnostic(told, "QR207", message, "give it a `when`, or leave `inherited` out")
+                break
         elif not rule.get("when"):
             always = index
     if rules and always is None:

@@ -61,10 +61,11 @@ def _entries(
             said = "keyword that no text can match" if key == "keywords" else "example without any text"
             yield document.diagnostic(at, "QR215", f"a {said}: nothing of it can be seen", "leave it out")
         elif (before := taken.setdefault((key, same), at)) != at:
-            line, _ = document.place(before)
-            yield document.diagnostic(
-                at, "QR216", f"`{_short(text)}` stands here already (line {line}), and that counts"
-            )
+            told, where = document.rivals(before, at)
+            if told == at:  # Before what is inherited it is there to overrule that.
+                yield document.diagnostic(
+                    at, "QR216", f"`{_short(text)}` stands here already ({where}), and that counts"
+                )
         if key == "examples":
             examples.append(at)
 

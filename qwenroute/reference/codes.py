@@ -41,7 +41,7 @@ CODES: Mapping[str, str] = {
     "QR223": "a tag that no endpoint has",
     "QR224": "a fallback to a pool that has been tried by then",
     "QR225": "an unknown time zone",
-    "QR226": "`extends` leads nowhere, in a ring or too far, or a `null` takes nothing back",
+    "QR226": "`extends` leads nowhere, in a ring or too far; `null` or `inherited` has nothing to go by",
     "QR230": "two budgets with one name: they would share one count",
     "QR231": "an unknown route",
     "QR240": "an unknown experiment",

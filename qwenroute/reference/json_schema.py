@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 
 from qwenroute.domain.capability import Role
 from qwenroute.policy import schema
+from qwenroute.policy.extends import INHERITED
 from qwenroute.policy.policy import USUAL
 from qwenroute.policy.schema import values
 from qwenroute.policy.schema.values import listed
@@ -146,7 +147,7 @@ def _required(top: Json, kinds: Mapping[str, Json]) -> Json:
 
 
 def _loosen(top: Json, kinds: dict[str, Json], seen: set[str] | None = None) -> None:
-    """Require nothing, and take null, wherever a base file could have the rest."""
+    """Require nothing, and take `null` and `inherited`, wherever a base file could have the rest."""
     seen = set() if seen is None else seen
     top.pop("required", None)
     for key, found in top.get("properties", {}).items():
@@ -154,18 +155,26 @@ def _loosen(top: Json, kinds: dict[str, Json], seen: set[str] | None = None) -> 
             if target not in seen:
                 seen.add(target)
                 _loosen(kinds[target], kinds, seen)
-        top["properties"][key] = _nullable(found)
+        top["properties"][key] = _merging(found)
 
 
-def _nullable(found: Json) -> Json:
+def _merging(found: Json) -> Json:
+    """Return a value's schema with what takes it back, and a list's with what keeps the list below."""
     said: Json = {key: found[key] for key in ("description", "default") if key in found}
     rest = {key: value for key, value in found.items() if key not in said}
     if isinstance(rest.get("additionalProperties"), dict):
-        rest["additionalProperties"] = _nullable(rest["additionalProperties"])
-    alternatives = rest["anyOf"] if set(rest) == {"anyOf"} else [rest]
+        rest["additionalProperties"] = _merging(rest["additionalProperties"])
+    alternatives = list(map(_inheriting, rest["anyOf"] if set(rest) == {"anyOf"} else [rest]))
     if {"type": "null"} not in alternatives:
-        alternatives = [*alternatives, {"type": "null"}]
+        alternatives.append({"type": "null"})
     return {**said, "anyOf": alternatives}
+
+
+def _inheriting(found: Json) -> Json:
+    if found.get("type") != "array" or "items" not in found:
+        return found
+    marker = {"const": INHERITED, "description": "Every entry that the extended file has in this list."}
+    return {**found, "items": {"anyOf": [found["items"], marker]}}
 
 
 def _mappings(found: Json) -> list[tuple[str, str]]:

@@ -107,6 +107,18 @@ def test_rules_that_live(tmp_path: Path, whens: list[str]) -> None:
     assert [code for code, _, _ in found(tmp_path, *whens) if code in {"QR310", "QR311"}] == []
 
 
+def test_rules_that_overrule_what_they_inherit(tmp_path: Path) -> None:
+    """A rule is put before inherited ones to take from them; among inherited ones and among its own, order counts."""
+    (tmp_path / "base.yaml").write_text(
+        HEAD + "    - {rule: a, when: {task: math}, pool: all}\n    - {rule: z, pool: all}\n", encoding="utf-8"
+    )
+    own = tmp_path / "own.yaml"
+    rules = "{rule: b, when: {task: [math, code]}, pool: all}, {rule: c, when: {task: code}, pool: all}, inherited"
+    own.write_text(f"extends: base.yaml\nroutes:\n  auto: [{rules}]\n", encoding="utf-8")
+    told = [one for one in lint(load(own), Registry.load(), date(2026, 11, 24)) if one.code == "QR311"]
+    assert [(Path(one.file), one.line, one.message[:8]) for one in told] == [(own, 3, "rule `c`")]
+
+
 @pytest.mark.parametrize(
     ("when", "code"),
     [

@@ -35,7 +35,7 @@ SPECIALS = (
 WORDS: tuple[object, ...] = (
     None, True, False, 0, -1, 1, 2.5, 1e300, 10**30, -(10**30), 1e-300, "", " ", "no", "on", "off", "~", "null", "1e3",
     "012", "1:30", "2026-11-24", ".inf", ".nan", "auto", "general", "default", "present", "sk-abcdefghij", "x" * 300,
-    "\u200b", "\x7f", "\u2028", "\x85", "😀", "../..", "/dev/null", "a\nb", "(a+)+b", "[", "08:00", "UTC",
+    "\u200b", "\x7f", "\u2028", "\x85", "😀", "../..", "/dev/null", "a\nb", "(a+)+b", "[", "08:00", "UTC", "inherited",
     "Europe/Berlin", "qwen-max", "qwen-max@own", "http://x/v1", "sqlite.db", [], {}, [[]], [{}], [None], {"": ""},
     {"env": "X"}, {"file": "x"}, {"env": "X", "default": "y", "optional": True}, {"at_least": 9, "at_most": 1},
     {"any": []}, {"not": {"not": {}}}, {"days": ["mon"], "from": "22:00", "to": "06:00"}, {"x-tier": "present"},

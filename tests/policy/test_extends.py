@@ -76,6 +76,50 @@ routes:
     assert policy.files == (tmp_path / "own.yaml", tmp_path / "base/base.yaml")
 
 
+def test_rules_before_the_inherited(tmp_path: Path) -> None:
+    """`inherited` stands for the entries of the list below, through a chain, in every sort of list, in its place."""
+    middle = """\
+extends: base.yaml
+routes: {auto: [{rule: first, when: {tags: a}, pool: small}, inherited]}
+pools: {small: {models: [inherited, qwen2.5-3b-instruct], endpoints: [other, inherited]}}
+endpoints: {other: {provider: openai_compatible, base_url: http://b/v1, models: [qwen2.5-7b-instruct]}}
+"""
+    own = """\
+extends: middle.yaml
+routes:
+  auto:
+    - {rule: before, when: {tags: b}, pool: small}
+    - inherited
+"""
+    write(tmp_path, base=BASE, middle=middle, own=own)
+    policy = load(tmp_path)
+    assert [rule.name for rule in policy.routes["auto"].rules] == ["before", "first", "all"]
+    assert [rule.name for rule in policy.routes["batch"].rules] == ["all"]
+    [pool] = [pool for pool in policy.pools.values() if pool.name == "small"]
+    assert sorted(pool.models) == ["qwen2.5-3b-instruct", "qwen2.5-7b-instruct"]
+    assert sorted(pool.endpoints) == ["other", "own"]
+
+
+def test_inherited_entries_are_told_where_they_stand(tmp_path: Path) -> None:
+    """A mistake in a spliced list has the file and the line in which that entry is written."""
+    base = BASE.replace("pool: small}\n  batch", "pool: smal}\n  batch")
+    middle = "extends: base.yaml\nroutes:\n  auto: [{rule: first, pool: smaal, when: {tags: a}}, inherited]\n"
+    own = "extends: middle.yaml\nroutes:\n  auto:\n    - {rule: one, pool: smol, when: {tags: b}}\n    - inherited\n"
+    write(tmp_path, base=base, middle=middle, own=own)
+    assert [one.split(" | ")[0] for one in mistakes(tmp_path)] == [
+        "own.yaml:4:19: QR201 unknown pool `smol`",
+        "middle.yaml:3:24: QR201 unknown pool `smaal`",
+        "base.yaml:12:19: QR201 unknown pool `smal`",
+    ]
+
+
+def test_an_entry_that_lacks_a_key_is_not_sought_in_the_list_that_it_replaces(tmp_path: Path) -> None:
+    """The first rule of the file and the first rule of its base have nothing to do with each other."""
+    write(tmp_path, base=BASE, own="extends: base.yaml\nroutes:\n  auto:\n    - {rule: one}\n")
+    [found] = mistakes(tmp_path)
+    assert found.startswith("own.yaml:4:7: ")
+
+
 def test_paths_are_those_of_the_file_they_stand_in(tmp_path: Path) -> None:
     """A base keeps its key files and its cache in its own folder, wherever it is extended."""
     write(
@@ -201,6 +245,15 @@ def test_a_secret_is_found_where_it_is_overridden(tmp_path: Path) -> None:
         ("extends: c9.yaml", "c3.yaml:1:1: QR226 more than 8 files extend each other | put some of them together"),
         ("extends: base.yaml\nroutes: {bach: ~}", "own.yaml:2:10: QR226 `bach: null` takes nothing back: "),
         ("extends: base.yaml\nlimits: {queue_s: ~}", "own.yaml:2:10: QR226 `queue_s: null` takes nothing back"),
+        ("extends: base.yaml\nteach: [inherited]", "own.yaml:2:9: QR226 `inherited` stands for what this file extends"),
+        (BASE.replace("[qwen2.5-7b-instruct], e", "[inherited], e"), "own.yaml:9:20: QR226 `inherited` stands for"),
+        ("extends: base.yaml\nroutes: {auto: [%s]}" % ("inherited, " * 5000), "own.yaml:2:28: QR226 `inherited`"),
+        ("extends: base.yaml\nroutes: {auto: [{rule: all, when: {fim: true}, pool: small}, inherited]}",
+         "own.yaml:2:18: QR208 route `auto` has a rule `all` already (line 12 of base.yaml)"),
+        ("extends: base.yaml\nroutes: {auto: [{rule: mine, pool: small}, inherited]}",
+         "own.yaml:2:18: QR207 rule `mine` takes everything, so what is inherited after it (line 12 of base.yaml) can"),
+        ("extends: base.yaml\nroutes: {auto: [inherited, {rule: mine, pool: small}]}",
+         "own.yaml:2:29: QR207 rule `mine` can never match: rule `all` (line 12 of base.yaml) takes everything"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_extended(tmp_path: Path, own: str, said: str) -> None:
@@ -230,6 +283,9 @@ def test_a_policy_in_two_files_is_that_policy(tmp_path: Path, seed: int) -> None
                     own[key] = value
                 case _ if isinstance(value, dict) and not {"env", "file"} & value.keys():
                     base[key], own[key] = split(value)
+                case _ if isinstance(value, list) and len(value) > 1 and rng.random() < 0.7:
+                    first, last = sorted(rng.sample(range(len(value) + 1), 2))
+                    base[key], own[key] = value[first:last], [*value[:first], "inherited", *value[last:]]
                 case _:
                     base[key], own[key] = rng.choice(([], 7, {"env": "OTHER"})), value
         return base, own

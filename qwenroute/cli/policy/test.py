@@ -143,7 +143,7 @@ def _inherited(loaded: Loaded) -> set[tuple[str, str]]:
         (route.name, rule.name)
         for route in loaded.policy.routes.values()
         for index, rule in enumerate(route.rules)
-        if document.file(("routes", route.name, index)) != document.name
+        if not document.own(("routes", route.name, index))
     }
 
 

@@ -36,7 +36,7 @@ def check(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _order(subject: Subject, route: str, rules: Sequence[schema.Rule]) -> Iterator[Diagnostic]:
-    before: list[tuple[str, Case]] = []
+    before: list[tuple[int, Case]] = []
     for index, rule in enumerate(rules):
         at: Trail = ("routes", route, index, "rule")
         try:
@@ -49,22 +49,28 @@ def _order(subject: Subject, route: str, rules: Sequence[schema.Rule]) -> Iterat
         if len(pieces) * len(before) > MOST_COMPARED:
             continue
         takers = [_taker(one, before) for one in pieces]
-        names = [f"`{name}`" for name in dict.fromkeys(name for name in takers if name is not None)]
         if not found:
             message = f"rule `{rule.rule}` can never match: its conditions contradict each other"
             yield subject.error(at, "QR310", message, "split it, or ask with `any` for one of several things")
-        elif None not in takers:
+        elif None not in takers and not _overruled(subject, route, index, takers):
+            names = [f"`{rules[taker].rule}`" for taker in dict.fromkeys(takers) if taker is not None]
             who = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
             message = (
                 f"rule `{rule.rule}` can never match: {who} before it take{'s' if len(names) == 1 else ''} all of it"
             )
             yield subject.error(at, "QR311", message, "put the narrower rule first")
-        before += [(rule.rule, case) for case in found]
+        before += [(index, case) for case in found]
 
 
-def _taker(case: Case, before: Sequence[tuple[str, Case]]) -> str | None:
+def _taker(case: Case, before: Sequence[tuple[int, Case]]) -> int | None:
     """Return the first rule that takes a case whole."""
-    return next((name for name, earlier in before if case.within(earlier)), None)
+    return next((index for index, earlier in before if case.within(earlier)), None)
+
+
+def _overruled(subject: Subject, route: str, index: int, takers: Sequence[int | None]) -> bool:
+    """Whether this is an inherited rule, before which the file puts one of its own on purpose."""
+    rules = [("routes", route, taker, "rule") for taker in takers if taker is not None]
+    return not subject.own("routes", route, index, "rule") and any(subject.own(*rule) for rule in rules)
 
 
 def _nested(at: Trail, when: schema.When | None) -> Iterator[tuple[Trail, schema.When]]:

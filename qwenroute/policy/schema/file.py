@@ -43,7 +43,9 @@ class PolicyFile(Section):
     version: Literal[1]
     """The version of this format: 1."""
     extends: Word | None = None
-    """A shipped policy's name, or a path from this file's folder: what is not said here is as it stands there."""
+    """A shipped policy's name, or a path from this file's folder: what is not said here is as it stands there. Mappings
+    are put together key by key, a list takes the place of the list there, unless `inherited` stands in it for that
+    list's entries, and `null` takes a key back."""
     timezone: Word = "UTC"
     """IANA name such as `Europe/Berlin`: what `time` conditions and calendar windows go by."""
     currency: Rates = Field(default_factory=Rates)
