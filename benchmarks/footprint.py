@@ -35,10 +35,10 @@ print((time.process_time() - began) * 1e3)
 """
 MODEL = """
 import tracemalloc
-from qwenroute.analysis import task, weights
+from qwenroute.analysis import lexicon, task, weights
 tracemalloc.start()
 text, visual, levels = (weights.read()[name] for name in ("text", "visual", "difficulty"))
-models = task.Softmaxes(text, levels), task.Softmaxes(visual, levels)
+models = task.Softmaxes(text, levels), task.Softmaxes(visual, levels), lexicon.read()
 del text, visual, levels
 print(tracemalloc.get_traced_memory()[0] / 1e6)
 """

@@ -30,7 +30,7 @@ from qwenroute.analysis import analyse, read_request
 from qwenroute.analysis.task import TEXT_TASKS, VISUAL_TASKS
 from qwenroute.domain.signals import Difficulty, Task
 from training.evaluate import FOLDS, Verdict, f1, folds, judge
-from training.rows import PROMPTS, Row, bare, look, own, read, to_learn, without_options
+from training.rows import OWN, PROMPTS, Row, bare, look, read, to_learn, without_options
 
 ROWS = 250
 HEAD_CHARS, TAIL_CHARS = 250, 150
@@ -100,7 +100,7 @@ def load() -> Any:
 
 def learnable() -> Iterable[Raw]:
     """Yield the prompts that ours learns from."""
-    found = [*read([PROMPTS]), *own()]
+    found = list(read([PROMPTS, OWN]))
     yield from found
     yield from filter(None, map(without_options, found))
 

@@ -100,7 +100,10 @@ def _clean_test(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     errors = _Errors()
     logger = logging.getLogger("asyncio")
     logger.addHandler(errors)
+    ours = logging.getLogger("qwenroute")
+    level = ours.level
     yield
+    ours.setLevel(level)  # commands that show failures themselves turn the log down
     logger.removeHandler(errors)
     if _refused:
         pytest.fail(f"reached beyond loopback: {', '.join(_refused)}")

@@ -15,6 +15,10 @@ from training.rows import HERE, LICENCES, PROMPTS, bare, read
 
 LONGEST = 4000
 """Characters kept of a text, from its beginning and its end: more is never read of an ask."""
+OURS = """`own_prompts.jsonl` was
+written for this project and is under its licence, and so is `unseen_prompts.jsonl`, from which nothing is learned:
+`python -m training.evaluate training/unseen_prompts.jsonl` judges it. Whoever adds prompts adds them to the former.
+"""
 LEFT_OUT = """
 Media are placeholders, texts beyond 4,000 characters are cut in their middle, and system messages beyond 1,200
 at their end; otherwise the rows are as their sources have them, in OpenAI's message shape, with a label for the
@@ -66,7 +70,7 @@ def main() -> None:
     ]
     (HERE / "SOURCES.md").write_text(
         f"# Where the prompts come from\n\n`prompts.jsonl.xz` holds {len(kept)} prompts of public datasets. "
-        "`own_prompts.txt` was written for this project\nand is under its licence.\n" + LEFT_OUT
+        + OURS + LEFT_OUT
         + "\n| dataset | repository | licence | rows |\n| --- | --- | --- | ---: |\n" + "\n".join(table) + "\n",
         encoding="utf-8",
     )  # fmt: skip

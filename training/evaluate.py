@@ -33,23 +33,23 @@ class Verdict(NamedTuple):
     sureness: float
 
 
-def folds(data: Sequence[Row]) -> dict[str, int]:
+def folds(data: Sequence[Row], many: int = FOLDS) -> dict[str, int]:
     """Place datasets in folds so that each task's datasets are spread."""
     homes: dict[str, Counter[Task]] = defaultdict(Counter)
     for row in data:
         homes[row.dataset][row.task] += 1
     ordered = sorted(homes, key=lambda name: (homes[name].most_common(1)[0][0], zlib.crc32(name.encode())))
-    return {name: index % FOLDS for index, name in enumerate(ordered)}
+    return {name: index % many for index, name in enumerate(ordered)}
 
 
 def held_out(
-    learned: Sequence[Row], judged: Sequence[Row], settings: Settings
+    learned: Sequence[Row], judged: Sequence[Row], settings: Settings, many: int = FOLDS
 ) -> tuple[list[tuple[Row, list[float]]], Calibration]:
     """Return the sums of each row under a model that saw nothing of its dataset."""
-    home = folds([*judged, *(row for row in learned if not row.dataset.startswith("own_"))])
+    home = folds([*judged, *learned], many)
     names = settings.names
     found: list[tuple[Row, list[float]]] = []
-    for fold in range(FOLDS):
+    for fold in range(many):
         part = [
             row
             for row in judged
@@ -57,7 +57,7 @@ def held_out(
         ]
         if not part:
             continue
-        table = fit(pairs([row for row in learned if home.get(row.dataset) != fold], settings), settings)
+        table = fit(pairs([row for row in learned if home[row.dataset] != fold], settings), settings)
         for row in part:
             seen = {**row.seen, f"task:{row.task}": 1.0} if settings is DIFFICULTY else row.seen
             found.append((row, sums(table, seen, len(names))))
@@ -83,15 +83,15 @@ def judge(learned: Sequence[Row], judged: Sequence[Row]) -> tuple[list[Verdict],
     return [Verdict(row, *tasks.get(row.id, (row.task, 1.0)), *levels.get(row.id, unknown)) for row in judged], scales
 
 
-def f1(part: Sequence[Verdict], tasks: Sequence[Task]) -> tuple[float, list[float]]:
+def f1(part: Sequence[Verdict], tasks: Sequence[Task]) -> tuple[float, dict[Task, float]]:
     """Return the macro-F1 over the tasks that occur, and each one's own."""
-    scores = []
+    scores: dict[Task, float] = {}
     for task in tasks:
         hit = sum(v.task is task and v.row.task is task for v in part)
         true = sum(v.row.task is task for v in part)
         if true:
-            scores.append(2 * hit / (sum(v.task is task for v in part) + true))
-    return sum(scores) / max(1, len(scores)), scores
+            scores[task] = 2 * hit / (sum(v.task is task for v in part) + true)
+    return sum(scores.values()) / max(1, len(scores)), scores
 
 
 def expected_error(found: Sequence[tuple[float, bool]], bins: int) -> float:
@@ -108,9 +108,11 @@ def report(verdicts: Sequence[Verdict], *, brief: bool = False) -> None:
     """Print the figures."""
     for title, tasks in (("text", TEXT_TASKS), ("visual", VISUAL_TASKS)):
         part = [v for v in verdicts if v.row.task in tasks]
+        if not part:
+            continue
         macro, scores = f1(part, tasks)
         said = [(v.confidence, v.task is v.row.task) for v in part]
-        named = ", ".join(f"{task} {score:.3f}" for task, score in zip(tasks, scores, strict=True))
+        named = ", ".join(f"{task} {score:.3f}" for task, score in scores.items())
         print(
             f"{title}: macro-F1 {macro:.3f} ({named}), accuracy {sum(r for _, r in said) / len(part):.3f} of "
             f"{len(part)}, "
@@ -130,12 +132,15 @@ def report(verdicts: Sequence[Verdict], *, brief: bool = False) -> None:
         part = [v for v in text if holds(v)]
         if part:
             macro, scores = f1(part, TEXT_TASKS)
-            print(f"text, {title}: macro-F1 {macro:.3f} ({', '.join(f'{one:.3f}' for one in scores)}) of {len(part)}")
+            each = ", ".join(f"{score:.3f}" for score in scores.values())
+            print(f"text, {title}: macro-F1 {macro:.3f} ({each}) of {len(part)}")
     seen = [v for v in verdicts if v.row.task is not Task.AUDIO]
     _shares("dataset", seen, lambda v: v.row.dataset)
     if not brief:
         _shares("language", seen, lambda v: v.row.language)
     known = [v for v in verdicts if v.row.difficulty is not None]
+    if not known:
+        return
     said = [(v.sureness, v.difficulty is v.row.difficulty) for v in known]
     macro = sum(
         2 * sum(v.difficulty is level and v.row.difficulty is level for v in known)

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from qwenroute.analysis.task import LEVELS, TEXT_TASKS, VISUAL_TASKS
 from qwenroute.domain.signals import Task
-from training.rows import Row
+from training.rows import Row, is_bare
 
 Table = dict[str, tuple[int, ...]]
 SCALE = 100
@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     """Whether the classes weigh alike within each language, so that a language itself says nothing."""
 
 
-TEXT = Settings(TEXT_TASKS, 1e-4, 2e-4, 3, 8, {
+TEXT = Settings(TEXT_TASKS, 3e-5, 2e-4, 3, 5, {
     "math_strong": (3.0, 0, 0, 0),
     "proof": (2.0, 0, 0, 0),
     "proof_phrase": (2.0, 0, 0, 0),
@@ -170,7 +170,7 @@ def pairs(data: Sequence[Row], settings: Settings) -> list[Lesson]:
                 row.language,
             )
             for row in data
-            if row.difficulty is not None and not row.id.endswith("-bare")
+            if row.difficulty is not None and not is_bare(row)
         ]
     found = [
         Lesson(row.seen, settings.names.index(row.task), row.dataset, row.language)

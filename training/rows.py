@@ -16,7 +16,8 @@ from qwenroute.domain.signals import Difficulty, Task
 
 HERE = Path(__file__).parent
 PROMPTS = HERE / "prompts.jsonl.xz"
-OWN = HERE / "own_prompts.txt"
+OWN = HERE / "own_prompts.jsonl"
+"""Prompts written for this project: unlike those of datasets, no two of a family are alike."""
 IMAGE = {"type": "image_url", "image_url": {"url": "https://media.example.com/a.png"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": "https://media.example.com/a.wav"}}
 
@@ -51,33 +52,6 @@ def read(paths: Iterable[Path]) -> Iterator[dict[str, object]]:
         yield from map(json.loads, filter(None, text.split("\n")))
 
 
-_TURNS = ("user", "assistant")
-
-
-def own() -> Iterator[dict[str, object]]:
-    """Yield the prompts written for this project: `# task difficulty language family`, then a prompt a line.
-
-    ` ↩ ` stands between the turns of a conversation, which begins and ends with the user's.
-    """
-    head: list[str] = []
-    for number, line in enumerate(OWN.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("# "):
-            head = line[2:].split()
-        elif line.strip():
-            task, difficulty, language, family = head
-            for variant, text in enumerate(variants(line.strip().replace("\\n", "\n"))):
-                *before, last = text.split(" ↩ ")
-                said = [{"role": _TURNS[place % 2], "content": turn} for place, turn in enumerate(before)]
-                content = [IMAGE, {"type": "text", "text": last}] if task.startswith("vision") else last
-                yield {
-                    "id": f"own_{family}/{number}.{variant}",
-                    "lang": language,
-                    "messages": [*said, {"role": "user", "content": content}],
-                    "task": task,
-                    "difficulty": None if difficulty == "-" else difficulty,
-                }
-
-
 def look(row: Mapping[str, object]) -> Row:
     """Return a row with what the model sees of it."""
     messages = row["messages"]
@@ -106,6 +80,7 @@ def bare(message: Mapping[str, object]) -> dict[str, object]:
     return {**message, "content": content}
 
 
+_BARE = "-bare"
 _OPTIONS = re.compile(r"\n+ *\(?[Aa1][).:、：] ?.*", re.DOTALL)
 
 
@@ -119,31 +94,15 @@ def without_options(row: Mapping[str, object]) -> dict[str, object] | None:
     if texts == parts or not any(part.get("text", "").strip() for part in texts):
         return None
     bare_content = texts[0]["text"] if isinstance(content, str) else texts
-    return {**row, "id": f"{row['id']}-bare", "messages": [*messages[:-1], {**messages[-1], "content": bare_content}]}
+    return {**row, "id": f"{row['id']}{_BARE}", "messages": [*messages[:-1], {**messages[-1], "content": bare_content}]}
+
+
+def is_bare(row: Row) -> bool:
+    """Whether this is a copy that stands without its choices."""
+    return row.id.endswith(_BARE)
 
 
 def to_learn() -> list[Row]:
     """Return all that is learned from: what is shipped, our own, and both without their choices."""
-    found = [*read([PROMPTS]), *own()]
+    found = list(read([PROMPTS, OWN]))
     return [look(row) for row in (*found, *filter(None, map(without_options, found)))]
-
-
-_CHOICE = re.compile(r"⟨([^⟩]*)⟩")
-
-
-def variants(line: str) -> list[str]:
-    """Return what a line with `⟨this|that⟩` stands for: as many texts as its longest choice has, at most four."""
-    choices = _CHOICE.findall(line)
-    if not choices:
-        return [line]
-    many = min(4, max(choice.count("|") + 1 for choice in choices))
-    texts = []
-    for turn in range(many):
-        places = iter(range(len(choices)))
-
-        def chosen(match: re.Match[str], turn: int = turn, places: Iterator[int] = places) -> str:
-            words = match[1].split("|")
-            return words[(turn * (1 + next(places) % 2) + turn // len(words)) % len(words)]
-
-        texts.append(_CHOICE.sub(chosen, line))
-    return texts

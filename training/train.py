@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from qwenroute.analysis import weights
 from training.evaluate import held_out
 from training.fit import DIFFICULTY, TEXT, VISUAL, fit, pairs
-from training.rows import PROMPTS, look, read, to_learn
+from training.rows import is_bare, to_learn
+
+FOLDS = 4
+"""Enough for a temperature, which is one number; `training.evaluate` takes more."""
 
 
 def written(tables: Mapping[str, weights.Table]) -> str:
@@ -34,12 +37,12 @@ def _json(value: object) -> str:
 
 def main() -> None:
     """Fit, calibrate, write."""
-    shipped = list(map(look, read([PROMPTS])))
     learned = to_learn()
+    judged = [row for row in learned if not is_bare(row)]
     tables: dict[str, weights.Table] = {}
     for name, settings in (("text", TEXT), ("visual", VISUAL), ("difficulty", DIFFICULTY)):
         rows = fit(pairs(learned, settings), settings)
-        _, temperature = held_out(learned, shipped, settings)
+        _, temperature = held_out(learned, judged, settings, FOLDS)
         tables[name] = weights.Table(
             classes=[str(one) for one in settings.names],
             temperature=temperature,

@@ -90,8 +90,10 @@ class Softmaxes:
         for table in tables:
             for rows, known in ((table.cues, self._cues), (table.words, self._words)):
                 for name, row in rows.items():
-                    beside = sum(weight << lane * _LANE_BITS for lane, weight in enumerate(row, first))
-                    known[name] = known.get(name, 0) + beside
+                    beside = 0
+                    for weight in reversed(row):
+                        beside = (beside << _LANE_BITS) + weight
+                    known[name] = known.get(name, 0) + (beside << first * _LANE_BITS)
             first += len(table.classes)
         self._before = [float(weight) for weight in self._apart(self._cues[""])]
 

@@ -40,10 +40,18 @@ def test_what_is_not_plainly_ours_to_keep_is_left_out(licence: str) -> None:
 
 
 def test_our_own_prompts_are_well_formed() -> None:
-    """Each has a task, and none stands there twice."""
-    found = list(rows.own())
+    """Each has a task, ends with the user, shows a picture where it has to; and none stands there twice."""
+    found = list(rows.read([rows.OWN]))
     assert {row["task"] for row in found} <= set(Task)
-    assert len({row["id"] for row in found}) == len(found) > 900
+    assert (
+        len({row["id"] for row in found}) == len({str(row["messages"]).lower() for row in found}) == len(found) > 9000
+    )
+    for row in found:
+        messages = row["messages"]
+        assert isinstance(messages, list)
+        assert messages[-1]["role"] == "user", row["id"]
+        pictured = any(isinstance(message["content"], list) for message in messages)
+        assert pictured is str(row["task"]).startswith("vision"), row["id"]
 
 
 @pytest.mark.slow
