@@ -56,7 +56,7 @@ bench: dev ## the figures, beside aiohttp, the openai SDK and litellm; ARGS=--qu
 chaos: dev ## 20,000 requests while deployments fail, stall, cut and recover; fails if a caller would notice
 	@$(PY) -m benchmarks.chaos $(ARGS)
 
-train: dev ## fit the analysis on training/, the same bytes every time (half a minute); then `python -m training.evaluate`
+train: dev ## fit the analysis on training/, the same bytes every time (a minute); then `python -m training.evaluate`
 	@$(PY) -m training.train
 
 clean: ## remove .venv and everything else that was made here

@@ -15,9 +15,14 @@ from training.rows import HERE, LICENCES, PROMPTS, bare, read
 
 LONGEST = 4000
 """Characters kept of a text, from its beginning and its end: more is never read of an ask."""
-OURS = """`own_prompts.jsonl` was
-written for this project and is under its licence, and so is `unseen_prompts.jsonl`, from which nothing is learned:
-`python -m training.evaluate training/unseen_prompts.jsonl` judges it. Whoever adds prompts adds them to the former.
+OURS = """`own_prompts.jsonl` was written
+for this project and is under its licence, and so is `unseen_prompts.jsonl`, from which nothing is learned.
+
+To teach it more, add lines to `own_prompts.jsonl`, one JSON object each, and run `make train`, which writes
+`qwenroute/analysis/weights.json`: `id` (`own_FAMILY/KEY`; words are learned that three families use, so keep families
+to some 15 rows), `lang` (ISO 639-1), `task`, `difficulty` (`easy`, `medium`, `hard` or null) and `messages` as OpenAI
+has them, ending with the user's; a picture is any `image_url`. Then `python -m training.evaluate` judges the public
+datasets, each by weights that learned nothing from it, and `qwenroute eval training/unseen_prompts.jsonl` what stands.
 """
 LEFT_OUT = """
 Media are placeholders, texts beyond 4,000 characters are cut in their middle, and system messages beyond 1,200

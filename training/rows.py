@@ -17,7 +17,7 @@ from qwenroute.domain.signals import Difficulty, Task
 HERE = Path(__file__).parent
 PROMPTS = HERE / "prompts.jsonl.xz"
 OWN = HERE / "own_prompts.jsonl"
-"""Prompts written for this project: unlike those of datasets, no two of a family are alike."""
+"""Prompts written for this project. Their families are small, so that each counts for more than one of a dataset."""
 IMAGE = {"type": "image_url", "image_url": {"url": "https://media.example.com/a.png"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": "https://media.example.com/a.wav"}}
 
@@ -45,11 +45,31 @@ class Row(NamedTuple):
 
 
 def read(paths: Iterable[Path]) -> Iterator[dict[str, object]]:
-    """Yield the rows of files of JSON lines, packed or not."""
+    """Yield the rows of files of JSON lines, packed or not.
+
+    Raises:
+        SystemExit: a line is no row; says which, and why.
+    """
     for path in paths:
         data = path.read_bytes()
         text = (lzma.decompress(data) if path.suffix == ".xz" else data).decode("utf-8", "surrogatepass")
-        yield from map(json.loads, filter(None, text.split("\n")))
+        for number, line in enumerate(text.split("\n"), 1):
+            if line:
+                yield _row(line, f"{path}:{number}")
+
+
+def _row(line: str, where: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+        Task(row["task"])
+        Difficulty(row["difficulty"] or Difficulty.EASY)
+        if not (row["messages"] and row["id"] and row["lang"]):
+            raise ValueError("`id`, `lang` and `messages` have to say something")
+    except KeyError as error:
+        raise SystemExit(f"{where}: the key {error} is missing; SOURCES.md says what a row has") from None
+    except (ValueError, TypeError) as error:
+        raise SystemExit(f"{where}: {error}") from None
+    return dict(row)
 
 
 def look(row: Mapping[str, object]) -> Row:

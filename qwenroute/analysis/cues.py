@@ -1,8 +1,8 @@
 """What in a text hints at its task: words, phrases and shapes, in many languages.
 
-A cue is a name; what it says about the task and the difficulty is in `weights.json`. Words (`lexicon.txt`)
-are looked up in one table by set intersection. Scripts that write without blanks are searched for parts of
-them. Shapes are regular expressions without nested repetition, each behind a cheap test.
+A cue is a name; what it says about the task and the difficulty is in `weights.json`. Words are looked up in
+one table, and scripts that write without blanks are searched for substrings (`lexicon.txt`). Shapes are regular
+expressions without nested repetition, each behind a cheap test.
 """
 
 from __future__ import annotations

@@ -44,9 +44,13 @@ class Document:
         """Whether a path, or its nearest parent, stands in the file itself, not in one that it extends."""
         return self.file(trail) == self.name
 
+    def level(self, trail: Trail) -> int:
+        """Return how many files below this one a path, or its nearest parent, stands."""
+        return [layer.name for layer in self.layers()].index(self.file(trail))
+
     def rivals(self, earlier: Trail, later: Trail) -> tuple[Trail, str]:
         """Return which of two entries is to blame (the later, unless that is inherited), and where the other is."""
-        told, other = (earlier, later) if self.own(earlier) and not self.own(later) else (later, earlier)
+        told, other = (earlier, later) if self.level(earlier) < self.level(later) else (later, earlier)
         file, (line, _), _ = self._find(other)
         return told, f"line {line}" if file == self.file(told) else f"line {line} of {Path(file).name}"
 
@@ -106,8 +110,8 @@ def _walk(layer: Document, trail: Trail) -> tuple[tuple[int, int], int, Trail | 
             listed = True  # A list takes the place of the one below, so nothing of an entry stands there.
             node = node.value[index]
             place = start_of(node)
-        else:
-            return place, depth, trail if node is None else None
+        elif node is None or part != 0:  # one value may stand for a list of one
+            return place, depth, None
     return place, len(trail), None
 
 

@@ -91,7 +91,7 @@ def _merge(
         below = base.get(key)
         if _both_merge(value, below):
             found[key] = _merge(_mapping(below), _mapping(value), (*at, key), splices)
-        elif isinstance(value, list) and INHERITED in value and (entries := _entries(below)):
+        elif isinstance(value, list) and INHERITED in value and (entries := _entries(below)) is not None:
             splices[(*at, key)] = splice = _splice(value, len(entries))
             found[key] = [entries[index] if inherited else value[index] for inherited, index in splice]
         else:
@@ -106,28 +106,43 @@ def _splice(own: list[object], below: int) -> Splice:
             *((False, index) for index in after)]  # fmt: skip
 
 
-def _entries(below: object) -> list[object]:
-    """Return the entries of a list below; one value may stand for a list of one."""
-    return below if isinstance(below, list) else [] if below is None or isinstance(below, Mapping) else [below]
+def _entries(below: object) -> list[object] | None:
+    """Return the entries of a list below, if there is one; one value may stand for a list of one."""
+    return below if isinstance(below, list) else None if below is None or isinstance(below, Mapping) else [below]
 
 
 def _nothing_inherited(
     document: Document, own: Mapping[str, object], base: Mapping[str, object], at: Trail
 ) -> Iterator[Diagnostic]:
-    """Find `inherited` where the base has no list, and where it stands twice."""
+    """Find `inherited` where the base has no list, where it stands twice or alone, and words that were to be it."""
     for key, value in own.items():
         below = base.get(key)
         if isinstance(value, Mapping):
             under = _mapping(below) if _both_merge(value, below) else {}
             yield from _nothing_inherited(document, value, under, (*at, key))
-        elif isinstance(value, list) and INHERITED in value:
-            places = [index for index, entry in enumerate(value) if entry == INHERITED]
-            if not _entries(below):
-                message = f"{quoted(INHERITED)} stands for what this file extends has here, and there is no such list"
-                yield document.diagnostic((*at, key, places[0]), "QR226", message, "leave it out")
-            elif len(places) > 1:
-                message = f"{quoted(INHERITED)} stands here twice: its entries would be there twice"
-                yield document.diagnostic((*at, key, places[1]), "QR226", message, "leave it out")
+        elif value == INHERITED and isinstance(below, list):
+            message = f"{quoted(INHERITED)} stands in a list, beside entries of this file"
+            yield document.diagnostic((*at, key), "QR226", message, "leave the line out: what is not said is inherited")
+        elif isinstance(value, list):
+            yield from _not_inherited(document, value, below, (*at, key))
+
+
+def _not_inherited(document: Document, own: list[object], below: object, at: Trail) -> Iterator[Diagnostic]:
+    entries = _entries(below)
+    places = [index for index, entry in enumerate(own) if entry == INHERITED]
+    if places and entries is None:
+        what = "there it is a variable" if isinstance(below, Mapping) else "there is none"
+        message = f"{quoted(INHERITED)} stands for this list in the file that is extended, and {what}"
+        hint = "leave it out, or extend a file that has such a list"
+        yield document.diagnostic((*at, places[0]), "QR226", message, hint)
+    elif len(places) > 1:
+        message = f"{quoted(INHERITED)} stands here twice: its entries would be there twice"
+        yield document.diagnostic((*at, places[1]), "QR226", message, "leave it out")
+    if any(isinstance(entry, Mapping) for entry in entries or ()):
+        for index, entry in enumerate(own):
+            if isinstance(entry, str) and entry != INHERITED and nearest(entry, [INHERITED]):
+                message = f"{quoted(entry)} is no entry of this list"
+                yield document.diagnostic((*at, index), "QR226", message, f"did you mean `- {INHERITED}`?")
 
 
 def _both_merge(own: object, below: object) -> bool:

@@ -233,28 +233,32 @@ def _order(document: Document, route: str, rules: list[Mapping[str, object]]) ->
     """Find rules that can never match, requests that no rule takes, and names used twice."""
     seen: dict[str, int] = {}
     always: int | None = None
+    told: set[Trail] = set()
     for index, rule in enumerate(rules):
         at: Trail = ("routes", route, index, "rule")
         name = rule.get("rule")
-        if isinstance(name, str) and seen.setdefault(name, index) != index:
-            told, where = document.rivals(("routes", route, seen[name], "rule"), at)
+        if not isinstance(name, str):
+            continue  # the schema's to tell
+        if seen.setdefault(name, index) != index:
+            blamed, where = document.rivals(("routes", route, seen[name], "rule"), at)
             message = f"route {quoted(route)} has a rule {quoted(name)} already ({where})"
-            yield document.diagnostic(told, "QR208", message, "name it after what it is for")
-        if always is not None:
-            told, where = document.rivals(("routes", route, always, "rule"), at)
-            first = quoted(rules[always].get("rule"))
-            if told == at:
-                message = f"rule {quoted(name)} can never match: rule {first} ({where}) takes everything"
-                yield document.diagnostic(at, "QR207", message, "move it up, or leave it out")
-            else:
-                message = f"rule {first} takes everything, so what is inherited after it ({where}) can never match"
-                yield document.diagnostic(told, "QR207", message, "give it a `when`, or leave `inherited` out")
-                break
-        elif not rule.get("when"):
-            always = index
-    if rules and always is None:
+            yield document.diagnostic(blamed, "QR208", message, "name it after what it is for")
+        if always is None:
+            always = None if rule.get("when") else index
+            continue
+        blamed, where = document.rivals(("routes", route, always, "rule"), at)
+        first = quoted(rules[always].get("rule"))
+        if blamed == at:
+            message = f"rule {quoted(name)} can never match: rule {first} ({where}) takes everything"
+            yield document.diagnostic(at, "QR207", message, "move it up, or leave it out")
+        elif blamed not in told:
+            told.add(blamed)
+            message = f"rule {first} takes everything, so what is inherited after it ({where}) can never match"
+            yield document.diagnostic(blamed, "QR207", message, "give it a `when`, or leave `inherited` out")
+    if always is None and seen:
         message = f"the last rule of route {quoted(route)} has conditions: a request that meets none has nowhere to go"
-        hint = "end the route with a rule without `when`"
+        keep = ", or with `inherited`, which keeps those of the file that this one extends" if document.base else ""
+        hint = f"end the route with a rule without `when`{keep}"
         yield document.diagnostic(("routes", route, len(rules) - 1), "QR207", message, hint)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qwenroute.policy.extends import shipped
+from qwenroute.policy.extends import INHERITED, shipped
 from qwenroute.policy.schema.values import __name__ as VALUES  # noqa: N812 - the name of the module
 from qwenroute.reference.attributes import sections
 from qwenroute.reference.codes import CODES
@@ -128,7 +128,7 @@ def _type(value: Json, made: Json) -> str:
     if "anyOf" in value:
         alternatives = [one for one in value["anyOf"] if one.get("type") != "null"]
         lists = [one for one in alternatives if one.get("type") == "array"]
-        if lists and len(alternatives) == 2 and lists[0]["items"] == alternatives[0]:
+        if lists and len(alternatives) == 2 and _entry(lists[0]) == alternatives[0]:
             return f"{_type(alternatives[0], made)}, or a list of them"
         return " or ".join(dict.fromkeys(_type(one, made) for one in alternatives))
     if "$ref" in value:
@@ -145,12 +145,19 @@ def _type(value: Json, made: Json) -> str:
         return ", ".join(f"`{one}`" for one in value["enum"])
     kind = value.get("type")
     if kind == "array":
-        return f"list of {_type(value['items'], made).removeprefix('one of ')}"
+        return f"list of {_type(_entry(value), made).removeprefix('one of ')}"
     if kind == "object":
         inner = value.get("additionalProperties")
         return f"mapping of names to {_type(inner, made)}" if isinstance(inner, dict) else "mapping"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
     return f"{words.get(str(kind), 'anything')}{_bounds(value)}"
+
+
+def _entry(found: Json) -> Json:
+    """Return what the entries of a list may be; that `inherited` can stand among them is said once, under `extends`."""
+    items: Json = found["items"]
+    alternatives = [one for one in items.get("anyOf", ()) if one.get("const") != INHERITED]
+    return alternatives[0] if len(alternatives) == 1 else items
 
 
 def _bounds(value: Json) -> str:

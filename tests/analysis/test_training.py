@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from qwenroute.analysis import task, weights
+from qwenroute.analysis import lexicon, task, weights
+from qwenroute.analysis.cues import words_of
 from qwenroute.domain.signals import Task
 from training import rows
 
@@ -52,6 +53,45 @@ def test_our_own_prompts_are_well_formed() -> None:
         assert messages[-1]["role"] == "user", row["id"]
         pictured = any(isinstance(message["content"], list) for message in messages)
         assert pictured is str(row["task"]).startswith("vision"), row["id"]
+
+
+def test_nothing_is_learned_from_the_unseen() -> None:
+    """No prompt stands in both files, whatever its case, blanks and punctuation."""
+
+    def bare(row: dict[str, object]) -> str:
+        return "".join(filter(str.isalnum, str([message["content"] for message in row["messages"]]).lower()))  # type: ignore[attr-defined]
+
+    unseen = set(map(bare, rows.read([HERE / "unseen_prompts.jsonl"])))
+    assert len(unseen) == 420
+    assert unseen.isdisjoint(map(bare, rows.read([rows.PROMPTS, rows.OWN])))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "p.jsonl:2: Expecting property name"),
+        ('{"task": "maths"}', "p.jsonl:2: 'maths' is not a valid Task"),
+        ('{"task": "math"}', "p.jsonl:2: the key 'difficulty' is missing; SOURCES.md says"),
+        ('{"task": "math", "difficulty": null, "id": "a/1", "lang": "en", "messages": []}', "p.jsonl:2: `id`, `lang`"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str, said: str) -> None:
+    """One message with the place, not a traceback."""
+    path = tmp_path / "p.jsonl"
+    path.write_text(f"\n{line}\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        list(rows.read([path]))
+    assert str(caught.value).removeprefix(f"{tmp_path}/").startswith(said)
+
+
+def test_a_word_of_the_lexicon_belongs_to_one_cue() -> None:
+    """None stands there twice, each can be found in a text, and each cue has weights."""
+    found = re.sub(r"^(#|\[).*$", "", lexicon.PATH.read_text(encoding="utf-8"), flags=re.M).split()
+    words, inside = lexicon.read()
+    assert len(found) == len(words) + len(inside)
+    assert all(words_of(word) == {word} for word in words)
+    known = {cue for table in weights.read().values() for cue in table.cues}
+    assert {*words.values(), *inside.values()} <= known
 
 
 @pytest.mark.slow

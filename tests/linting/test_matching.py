@@ -115,8 +115,11 @@ def test_rules_that_overrule_what_they_inherit(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     rules = "{rule: b, when: {task: [math, code]}, pool: all}, {rule: c, when: {task: code}, pool: all}, inherited"
     own.write_text(f"extends: base.yaml\nroutes:\n  auto: [{rules}]\n", encoding="utf-8")
-    told = [one for one in lint(load(own), Registry.load(), date(2026, 11, 24)) if one.code == "QR311"]
-    assert [(Path(one.file), one.line, one.message[:8]) for one in told] == [(own, 3, "rule `c`")]
+    above = tmp_path / "above.yaml"
+    above.write_text("extends: own.yaml\nobjective: cheap\n", encoding="utf-8")
+    for path, line in ((own, 3), (above, 1)):
+        told = [one for one in lint(load(path), Registry.load(), date(2026, 11, 24)) if one.code == "QR311"]
+        assert [(Path(one.file), one.line, one.message[:8]) for one in told] == [(path, line, "rule `c`")]
 
 
 @pytest.mark.parametrize(

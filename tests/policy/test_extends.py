@@ -113,6 +113,31 @@ def test_inherited_entries_are_told_where_they_stand(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_adds_nothing_changes_nothing(tmp_path: Path) -> None:
+    """What a file puts before the inherited on purpose is as right in the files above it."""
+    teach = "\nteach: [{task: math, keywords: [foo]}]\n"
+    middle = """\
+extends: base.yaml
+teach: [{task: code, keywords: [foo]}, inherited]
+budgets: [{budget: x, amount: 1, window: day}, inherited]
+"""
+    budgets = "budgets: []\n"
+    write(tmp_path, base=BASE + teach + budgets, middle=middle, own="extends: middle.yaml\nobjective: cheap\n")
+    assert [lesson.task for lesson in load(tmp_path).teach] == ["code", "math"]
+    write(tmp_path, base=BASE + teach + budgets.replace("[]", "[{budget: x, amount: 2, window: day}]"))
+    assert mistakes(tmp_path) == [
+        "middle.yaml:3:12: QR230 there is a budget `x` already (line 20 of base.yaml) | two would share one count"
+    ]
+
+
+def test_a_lone_value_that_is_inherited_is_told_where_it_stands(tmp_path: Path) -> None:
+    """One value may stand for a list of one, in the base too."""
+    base = BASE.replace("models: [qwen2.5-7b-instruct], e", "models: qwen-bogus, e")
+    own = "extends: base.yaml\npools: {small: {models: [inherited, qwen2.5-7b-instruct]}}\n"
+    write(tmp_path, base=base, own=own)
+    assert [one.split(" ")[0] for one in mistakes(tmp_path)] == ["base.yaml:9:11:"]
+
+
 def test_an_entry_that_lacks_a_key_is_not_sought_in_the_list_that_it_replaces(tmp_path: Path) -> None:
     """The first rule of the file and the first rule of its base have nothing to do with each other."""
     write(tmp_path, base=BASE, own="extends: base.yaml\nroutes:\n  auto:\n    - {rule: one}\n")
@@ -245,9 +270,15 @@ def test_a_secret_is_found_where_it_is_overridden(tmp_path: Path) -> None:
         ("extends: c9.yaml", "c3.yaml:1:1: QR226 more than 8 files extend each other | put some of them together"),
         ("extends: base.yaml\nroutes: {bach: ~}", "own.yaml:2:10: QR226 `bach: null` takes nothing back: "),
         ("extends: base.yaml\nlimits: {queue_s: ~}", "own.yaml:2:10: QR226 `queue_s: null` takes nothing back"),
-        ("extends: base.yaml\nteach: [inherited]", "own.yaml:2:9: QR226 `inherited` stands for what this file extends"),
-        (BASE.replace("[qwen2.5-7b-instruct], e", "[inherited], e"), "own.yaml:9:20: QR226 `inherited` stands for"),
+        ("extends: base.yaml\nteach: [inherited]", "own.yaml:2:9: QR226 `inherited` stands for this list"),
+        (BASE.replace("[qwen2.5-7b-instruct], e", "[inherited], e"), "own.yaml:9:20: QR226 `inherited`"),
         ("extends: base.yaml\nroutes: {auto: [%s]}" % ("inherited, " * 5000), "own.yaml:2:28: QR226 `inherited`"),
+        ("extends: base.yaml\nendpoints: {own: {models: {env: M}}}\nroutes: {auto: inherited}",
+         "own.yaml:3:10: QR226 `inherited` stands in a list, beside entries of this file | leave the line out"),
+        ("extends: base.yaml\nroutes: {auto: [{rule: x, when: {fim: true}, pool: small}, inheritd]}",
+         "own.yaml:2:60: QR226 `inheritd` is no entry of this list | did you mean `- inherited`?"),
+        ("extends: base.yaml\nroutes: {auto: [~, inherited]}", "own.yaml:2:17: QR103 `routes.auto.0` is empty"),
+        ("extends: base.yaml\npools: {small: {endpoints: [inherited, owm]}}", "own.yaml:2:40: QR203 unknown"),
         ("extends: base.yaml\nroutes: {auto: [{rule: all, when: {fim: true}, pool: small}, inherited]}",
          "own.yaml:2:18: QR208 route `auto` has a rule `all` already (line 12 of base.yaml)"),
         ("extends: base.yaml\nroutes: {auto: [{rule: mine, pool: small}, inherited]}",

@@ -69,8 +69,9 @@ def _taker(case: Case, before: Sequence[tuple[int, Case]]) -> int | None:
 
 def _overruled(subject: Subject, route: str, index: int, takers: Sequence[int | None]) -> bool:
     """Whether this is an inherited rule, before which the file puts one of its own on purpose."""
-    rules = [("routes", route, taker, "rule") for taker in takers if taker is not None]
-    return not subject.own("routes", route, index, "rule") and any(subject.own(*rule) for rule in rules)
+    level = subject.loaded.document.level
+    own = level(("routes", route, index, "rule"))
+    return any(level(("routes", route, taker, "rule")) < own for taker in takers if taker is not None)
 
 
 def _nested(at: Trail, when: schema.When | None) -> Iterator[tuple[Trail, schema.When]]:
