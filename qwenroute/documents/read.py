@@ -21,6 +21,7 @@ from qwenroute.errors import DocumentError
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
+_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MANY_OPENERS = 2_000
 """A text with fewer of what opens a level cannot be nested dangerously deep."""
 _OPENERS = ("[", "{", "- ", "? ", ":\n")
@@ -88,6 +89,8 @@ def parse(text: str, name: str) -> Document:
             _refuse_depth(text, name, loader)
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
+        if "nesting depth" in str(error.problem):  # libyaml 0.2.6 and newer look ahead, and have a bound of their own
+            raise _fail(name, _inside(text, said_of(text, error)[0]), "QR002", _DEEP) from error
         place, told, hint = said_of(text, error)
         raise _fail(name, _inside(text, place), "QR002", f"not valid YAML: {told}", hint) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -123,7 +126,7 @@ def _refuse_depth(text: str, name: str, loader: type[yaml.BaseLoader]) -> None:
             if depth > MAX_DEPTH:
                 mark = event.start_mark
                 place = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
-                raise _fail(name, place, "QR002", f"nested deeper than {MAX_DEPTH} levels")
+                raise _fail(name, place, "QR002", _DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -144,7 +147,7 @@ class _Builder:
             )
             return None
         if depth > MAX_DEPTH:
-            self._complain(node, "QR002", f"nested deeper than {MAX_DEPTH} levels")
+            self._complain(node, "QR002", _DEEP)
             return None
         self._seen.add(id(node))
         if node.tag not in _PLAIN_TAGS:
