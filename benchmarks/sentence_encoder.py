@@ -113,7 +113,7 @@ def sample(raws: Iterable[Raw], most: int) -> list[Raw]:
     found = []
     for name, part in homes.items():
         random.Random(name).shuffle(part)
-        part.sort(key=lambda raw: (raw["task"], str(raw["difficulty"])))  # stable, so still shuffled within
+        part.sort(key=lambda raw: (raw["task"], str(raw.get("difficulty"))))  # stable, so still shuffled within
         step = max(1.0, len(part) / most)
         found += [part[int(number * step)] for number in range(min(most, len(part)))]
     return found

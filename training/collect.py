@@ -20,7 +20,7 @@ for this project and is under its licence, and so is `unseen_prompts.jsonl`, fro
 
 To teach it more, add lines to `own_prompts.jsonl`, one JSON object each, and run `make train`, which writes
 `qwenroute/analysis/weights.json`: `id` (`own_FAMILY/KEY`; words are learned that three families use, so keep families
-to some 15 rows), `lang` (ISO 639-1), `task`, `difficulty` (`easy`, `medium`, `hard` or null) and `messages` as OpenAI
+to some 15 rows), `lang` (ISO 639-1), `task`, perhaps `difficulty` (`easy`, `medium`, `hard`) and `messages` as OpenAI
 has them, ending with the user's; a picture is any `image_url`. Then `python -m training.evaluate` judges the public
 datasets, each by weights that learned nothing from it, and `qwenroute eval training/unseen_prompts.jsonl` what stands.
 """

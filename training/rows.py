@@ -62,7 +62,7 @@ def _row(line: str, where: str) -> dict[str, object]:
     try:
         row = json.loads(line)
         Task(row["task"])
-        Difficulty(row["difficulty"] or Difficulty.EASY)
+        Difficulty(row.get("difficulty") or Difficulty.EASY)
         if not (row["messages"] and row["id"] and row["lang"]):
             raise ValueError("`id`, `lang` and `messages` have to say something")
     except KeyError as error:
@@ -77,7 +77,7 @@ def look(row: Mapping[str, object]) -> Row:
     messages = row["messages"]
     assert isinstance(messages, list)
     view = view_of(read_request({"messages": [bare(message) for message in messages]}))
-    level = row["difficulty"]
+    level = row.get("difficulty")
     name = str(row["id"])
     return Row(
         name,

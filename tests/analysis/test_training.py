@@ -71,7 +71,7 @@ def test_nothing_is_learned_from_the_unseen() -> None:
     [
         ("{", "p.jsonl:2: Expecting property name"),
         ('{"task": "maths"}', "p.jsonl:2: 'maths' is not a valid Task"),
-        ('{"task": "math"}', "p.jsonl:2: the key 'difficulty' is missing; SOURCES.md says"),
+        ('{"task": "math"}', "p.jsonl:2: the key 'messages' is missing; SOURCES.md says"),
         ('{"task": "math", "difficulty": null, "id": "a/1", "lang": "en", "messages": []}', "p.jsonl:2: `id`, `lang`"),
     ],
 )
